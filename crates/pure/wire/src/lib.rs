@@ -1,0 +1,25 @@
+//! The distcc protocol, versions 1 to 3, as state machines that do no input or output.
+//!
+//! One job is one connection: the client sends a whole request, the server a whole reply.
+//! Encoders return bytes to send; decoders are fed whatever arrived, in pieces of any size, and
+//! say when they have all. Nothing here opens a socket, waits, or trusts a length it was told:
+//! every length is compared with a named limit in [`Limits`] before memory is set aside for it.
+//!
+//! Source of the facts: the project's protocol notes, and recordings of distcc 3.4 that
+//! `tests/golden` repeats.
+
+mod error;
+mod limits;
+pub mod lzo;
+mod packet;
+mod reply;
+mod request;
+mod token;
+mod version;
+
+pub use error::WireError;
+pub use limits::Limits;
+pub use reply::{Reply, ReplyDecoder, WaitStatus};
+pub use request::{Request, RequestDecoder, encode_request_head, encode_source};
+pub use token::{Token, TokenName};
+pub use version::Version;
