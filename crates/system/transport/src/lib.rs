@@ -1,0 +1,248 @@
+//! Bytes in, bytes out, deadlines: TCP connections, and pipes that stand in for them.
+//!
+//! Knows nothing of the protocol. Every call that can wait takes the longest time it may wait
+//! without progress and ends with [`io::ErrorKind::TimedOut`] after it.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+
+/// Both directions of one connection, in non-blocking mode.
+#[derive(Debug)]
+pub struct Connection {
+    ends: Ends,
+}
+
+#[derive(Debug)]
+enum Ends {
+    Socket(OwnedFd),
+    Pipes { input: OwnedFd, output: OwnedFd },
+}
+
+/// How far [`Connection::send`] got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sent {
+    /// All bytes are on their way.
+    Everything,
+    /// The peer answered or hung up before it had everything: read what it says.
+    PeerSpokeFirst,
+}
+
+impl Connection {
+    /// Connects to `host` (a name or an address) within `timeout` in all, trying its addresses in
+    /// the resolver's order.
+    ///
+    /// # Errors
+    /// The last address's error; [`io::ErrorKind::NotFound`] when the name has no address.
+    pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<Connection> {
+        let deadline = Instant::now() + timeout;
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for address in (host, port).to_socket_addrs()? {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            match TcpStream::connect_timeout(&address, left) {
+                Ok(stream) => return Connection::from_tcp(stream),
+                Err(error) => last = error,
+            }
+        }
+        Err(last)
+    }
+
+    /// Takes over a connected TCP stream. Small packets are not held back: callers hand over
+    /// what belongs together in one [`Connection::send`].
+    ///
+    /// # Errors
+    /// When the descriptor cannot be set to non-blocking mode.
+    pub fn from_tcp(stream: TcpStream) -> io::Result<Connection> {
+        // A Unix socket handed to us as a standard stream knows no such option.
+        let _ = stream.set_nodelay(true);
+        stream.set_nonblocking(true)?;
+        Ok(Connection { ends: Ends::Socket(stream.into()) })
+    }
+
+    /// Takes over a pair of pipes, or a socket twice, as `--inetd` and ssh have it.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be set to non-blocking mode.
+    pub fn from_pipes(input: OwnedFd, output: OwnedFd) -> io::Result<Connection> {
+        for end in [&input, &output] {
+            rustix::io::ioctl_fionbio(end, true)?;
+        }
+        Ok(Connection { ends: Ends::Pipes { input, output } })
+    }
+
+    /// The end to poll for input.
+    #[must_use]
+    pub fn input(&self) -> BorrowedFd<'_> {
+        match &self.ends {
+            Ends::Socket(socket) => socket.as_fd(),
+            Ends::Pipes { input, .. } => input.as_fd(),
+        }
+    }
+
+    fn output(&self) -> BorrowedFd<'_> {
+        match &self.ends {
+            Ends::Socket(socket) => socket.as_fd(),
+            Ends::Pipes { output, .. } => output.as_fd(),
+        }
+    }
+
+    /// The peer's address, if the connection is a TCP one.
+    #[must_use]
+    pub fn peer(&self) -> Option<SocketAddr> {
+        rustix::net::getpeername(self.input()).ok()??.try_into().ok()
+    }
+
+    /// Sends `pieces` one after the other, stopping as soon as the peer has something to say.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] after `idle_timeout` without a byte taken. A peer that closed
+    /// is no error here but [`Sent::PeerSpokeFirst`], because its last words may be waiting.
+    pub fn send(&self, pieces: &[&[u8]], idle_timeout: Duration) -> io::Result<Sent> {
+        let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+        let mut rest = &mut slices[..];
+        IoSlice::advance_slices(&mut rest, 0);
+        while !rest.is_empty() {
+            match rustix::io::writev(self.output(), rest) {
+                Ok(n_bytes) => IoSlice::advance_slices(&mut rest, n_bytes),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    if self.wait_to_send(idle_timeout)? == Sent::PeerSpokeFirst {
+                        return Ok(Sent::PeerSpokeFirst);
+                    }
+                }
+                Err(Errno::PIPE | Errno::CONNRESET) => return Ok(Sent::PeerSpokeFirst),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(Sent::Everything)
+    }
+
+    fn wait_to_send(&self, idle_timeout: Duration) -> io::Result<Sent> {
+        let (input, output) = (self.input(), self.output());
+        let mut ends = [PollFd::new(&input, PollFlags::IN), PollFd::new(&output, PollFlags::OUT)];
+        wait(&mut ends, idle_timeout)?;
+        let spoke = !ends[0].revents().is_empty();
+        Ok(if spoke { Sent::PeerSpokeFirst } else { Sent::Everything })
+    }
+
+    /// Receives what is there, waiting for the first byte; 0 at the end of the peer's data.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::TimedOut`] after `idle_timeout` without a byte.
+    pub fn receive(&self, buffer: &mut [u8], idle_timeout: Duration) -> io::Result<usize> {
+        loop {
+            match rustix::io::read(self.input(), &mut *buffer) {
+                Ok(n_bytes) => return Ok(n_bytes),
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => {
+                    let input = self.input();
+                    wait(&mut [PollFd::new(&input, PollFlags::IN)], idle_timeout)?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Ends a conversation so that the peer gets to read our last words: says that no more comes
+    /// from us, then reads and drops what the peer still sends until it closes. Closing at once
+    /// would reset the connection and could destroy the words on their way.
+    ///
+    /// Gives up after `patience` or `n_bytes_most` dropped bytes.
+    pub fn close_gently(self, patience: Duration, n_bytes_most: u64) {
+        let Ends::Socket(socket) = &self.ends else { return };
+        let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
+        let deadline = Instant::now() + patience;
+        let mut dropped = 0;
+        let mut buffer = [0; 16 << 10];
+        while dropped < n_bytes_most {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.receive(&mut buffer, left) {
+                Ok(0) | Err(_) => return,
+                Ok(n_bytes) => dropped += n_bytes as u64,
+            }
+        }
+    }
+}
+
+/// Waits until one of `ends` is ready or has hung up.
+///
+/// # Errors
+/// [`io::ErrorKind::TimedOut`] after `timeout`.
+pub fn wait(ends: &mut [PollFd<'_>], timeout: Duration) -> io::Result<()> {
+    let deadline = Instant::now().checked_add(timeout);
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        match poll(ends, left.as_ref()) {
+            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::TcpListener;
+
+    fn pair() -> (Connection, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let ours = Connection::connect("127.0.0.1", port, Duration::from_secs(5)).unwrap();
+        (ours, listener.accept().unwrap().0)
+    }
+
+    #[test]
+    fn pieces_arrive_in_order() {
+        let (ours, mut theirs) = pair();
+        let sent = ours.send(&[b"ab", b"", b"cd"], Duration::from_secs(5)).unwrap();
+        assert_eq!(sent, Sent::Everything);
+        drop(ours);
+        let mut received = Vec::new();
+        theirs.read_to_end(&mut received).unwrap();
+        assert_eq!(received, b"abcd");
+    }
+
+    #[test]
+    fn a_silent_peer_costs_the_deadline_and_no_more() {
+        let (ours, _theirs) = pair();
+        let error = ours.receive(&mut [0; 9], Duration::from_millis(20)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[test]
+    fn an_answer_before_the_end_of_the_question_is_noticed() {
+        let (ours, mut theirs) = pair();
+        theirs.write_all(b"no").unwrap();
+        let sent = ours.send(&[&vec![0; 64 << 20]], Duration::from_secs(5)).unwrap();
+        assert_eq!(sent, Sent::PeerSpokeFirst);
+        let mut buffer = [0; 9];
+        assert_eq!(ours.receive(&mut buffer, Duration::from_secs(5)).unwrap(), 2);
+    }
+
+    #[test]
+    fn last_words_survive_a_peer_that_is_still_sending() {
+        let (ours, theirs) = pair();
+        let answering = std::thread::spawn(move || {
+            let theirs = Connection::from_tcp(theirs).unwrap();
+            theirs.send(&[b"refused"], Duration::from_secs(5)).unwrap();
+            theirs.close_gently(Duration::from_secs(5), 1 << 30);
+        });
+        let _ = ours.send(&[&vec![0; 32 << 20]], Duration::from_secs(5)).unwrap();
+        let mut buffer = [0; 9];
+        let n_bytes = ours.receive(&mut buffer, Duration::from_secs(5)).unwrap();
+        assert_eq!(&buffer[..n_bytes], b"refused");
+        drop(ours);
+        answering.join().unwrap();
+    }
+}
