@@ -1,0 +1,417 @@
+//! The client's question: may this command be compiled elsewhere, and how?
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use crate::language::{Kind, base_name, without_extension};
+use crate::parse::{Command, Item, Product, is_configure_test};
+use crate::table::Effect;
+use crate::{Language, Reason};
+
+/// What to do with a command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// It may be compiled by a server.
+    Distribute(Box<Job>),
+    /// Only this machine can run it.
+    CompileHere(Stay),
+}
+
+/// Why a command stays on this machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stay {
+    /// The reason, with its code and its remedy.
+    pub reason: Reason,
+    /// The word that it hangs on; empty when it is the command as a whole.
+    pub word: OsString,
+}
+
+impl Stay {
+    pub(crate) fn new(reason: Reason, word: &OsStr) -> Stay {
+        Stay { reason, word: word.to_owned() }
+    }
+
+    pub(crate) fn without_word(reason: Reason) -> Stay {
+        Stay { reason, word: OsString::new() }
+    }
+}
+
+impl fmt::Display for Stay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.word.is_empty() {
+            return write!(f, "the command {}", self.reason.because());
+        }
+        write!(f, "`{}` {}", self.word.as_bytes().escape_ascii(), self.reason.because())
+    }
+}
+
+/// A compile that a server may do in plain mode: preprocessed here, compiled there.
+///
+/// In all commands the first word is the compiler as the user named it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Job {
+    /// The source file.
+    pub source: OsString,
+    /// What it is written in.
+    pub language: Language,
+    /// The object to make: the name after `-o`, or the one that compilers derive.
+    pub output: OsString,
+    /// The command that preprocesses the source to its standard output and writes the dependency
+    /// file, if one is asked for. `None`: the source is already preprocessed.
+    pub preprocess: Option<Vec<OsString>>,
+    /// The command to send: source and output under their names here.
+    pub remote: Vec<OsString>,
+    /// The options that may decide for which machine the object is, in order.
+    pub target_options: Vec<OsString>,
+    /// Whether the object carries debug information.
+    pub debug: bool,
+}
+
+/// Whether a command (the compiler first) may be compiled elsewhere, and how.
+#[must_use]
+pub fn decide(words: &[OsString]) -> Decision {
+    match Command::read(words).and_then(|command| job(&command)) {
+        Ok(job) => Decision::Distribute(Box::new(job)),
+        Err(stay) => Decision::CompileHere(stay),
+    }
+}
+
+fn job(command: &Command<'_>) -> Result<Job, Stay> {
+    let source = command.source;
+    if command.product == Product::Assembler {
+        return Err(Stay::new(Reason::AssemblerOutput, OsStr::new("-S")));
+    }
+    if is_configure_test(source.name.as_bytes()) {
+        return Err(Stay::new(Reason::ConfigureTest, source.name));
+    }
+    if source.is_preprocessed && command.dependencies {
+        return Err(Stay::new(Reason::PreprocessorDetails, source.name));
+    }
+    let output = match command.output {
+        Some(name) => name.to_owned(),
+        None => derived_output(source.name),
+    };
+    Ok(Job {
+        source: source.name.clone(),
+        language: source.language,
+        preprocess: (!source.is_preprocessed).then(|| preprocess_words(command)),
+        remote: remote_words(command, &output),
+        target_options: target_options(command),
+        debug: command.debug,
+        output,
+    })
+}
+
+/// The object that compilers make of `source` without `-o`: in the working directory, the base
+/// name with `.o`.
+fn derived_output(source: &OsStr) -> OsString {
+    with_suffix(base_name(without_extension(source.as_bytes())), ".o")
+}
+
+fn with_suffix(stem: &[u8], suffix: &str) -> OsString {
+    OsString::from_vec([stem, suffix.as_bytes()].concat())
+}
+
+/// The command with `-E` in place of `-c` and without the output. Dependency files get the name
+/// and the target that compiling would have given them, because `-E` alone would choose others.
+fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
+    let mut words = vec![command.compiler.clone()];
+    let (mut generates, mut has_file, mut has_target) = (false, false, false);
+    for item in &command.items {
+        let (effect, own_words) = match item {
+            Item::Option { row, words, .. } => (row.effect, *words),
+            Item::Operand(name) | Item::Odd(name, _) => {
+                words.push((*name).clone());
+                continue;
+            }
+        };
+        match effect {
+            Effect::ToObject => words.push("-E".into()),
+            Effect::Output | Effect::AssemblerWords => {}
+            _ => words.extend_from_slice(own_words),
+        }
+        generates |= effect == Effect::Dependencies;
+        has_file |= effect == Effect::DependencyFile;
+        has_target |= effect == Effect::DependencyTarget;
+    }
+    if generates && !has_file {
+        let stem = match command.output {
+            Some(output) => without_extension(output.as_bytes()),
+            None => base_name(without_extension(command.source.name.as_bytes())),
+        };
+        words.push("-MF".into());
+        words.push(with_suffix(stem, ".d"));
+    }
+    if let Some(output) = command.output.filter(|_| generates && !has_target) {
+        words.push("-MQ".into());
+        words.push(output.to_owned());
+    }
+    words
+}
+
+/// The command to send: without what only preprocessing and linking read, and always with `-o`.
+fn remote_words(command: &Command<'_>, output: &OsStr) -> Vec<OsString> {
+    let mut words = vec![command.compiler.clone()];
+    let mut has_mode = false;
+    for item in &command.items {
+        match item {
+            Item::Operand(_) | Item::Odd(..) => words.push(sent_name(command)),
+            Item::Option { row, words: own_words, .. } => match row.effect {
+                Effect::ToObject if has_mode => {}
+                Effect::ToObject => {
+                    has_mode = true;
+                    words.push("-c".into());
+                }
+                Effect::Output => words.extend(["-o".into(), output.to_owned()]),
+                Effect::Compile
+                | Effect::Target
+                | Effect::Debug { .. }
+                | Effect::AssemblerWords => words.extend_from_slice(own_words),
+                Effect::Preprocess
+                | Effect::Link
+                | Effect::ToAssembler
+                | Effect::ToPreprocessed
+                | Effect::Language
+                | Effect::Dependencies
+                | Effect::DependencyFile
+                | Effect::DependencyTarget
+                | Effect::PreprocessorWords
+                | Effect::Stay(_) => {}
+            },
+        }
+    }
+    if command.output.is_none() {
+        words.extend(["-o".into(), output.to_owned()]);
+    }
+    words
+}
+
+/// The source's name for a server, which tells the language by its extension: as it is where
+/// that tells the truth, else with the extension of preprocessed source.
+fn sent_name(command: &Command<'_>) -> OsString {
+    let source = command.source;
+    let told = match Kind::of_name(source.name.as_bytes()) {
+        Kind::Source(language) | Kind::Preprocessed(language) => Some(language),
+        Kind::Assembler | Kind::Other => None,
+    };
+    if told == Some(source.language) {
+        return source.name.clone();
+    }
+    with_suffix(without_extension(source.name.as_bytes()), source.language.preprocessed_suffix())
+}
+
+fn target_options(command: &Command<'_>) -> Vec<OsString> {
+    let mut words = Vec::new();
+    for item in &command.items {
+        if let Item::Option { row, words: own_words, .. } = item
+            && row.effect == Effect::Target
+        {
+            words.extend_from_slice(own_words);
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(command: &str) -> Vec<OsString> {
+        command.split(' ').map(OsString::from).collect()
+    }
+
+    fn joined(words: &[OsString]) -> String {
+        let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+        words.join(" ")
+    }
+
+    fn job_of(command: &str) -> Job {
+        match decide(&words(command)) {
+            Decision::Distribute(job) => *job,
+            Decision::CompileHere(stay) => panic!("{command}: {stay}"),
+        }
+    }
+
+    #[track_caller]
+    fn check(command: &str, preprocess: &str, remote: &str) {
+        let job = job_of(command);
+        assert_eq!(job.preprocess.as_deref().map(joined).as_deref(), Some(preprocess));
+        assert_eq!(joined(&job.remote), remote);
+    }
+
+    #[track_caller]
+    fn stays(command: &str, code: &str, text: &str) {
+        match decide(&words(command)) {
+            Decision::Distribute(job) => panic!("{command} leaves: {job:?}"),
+            Decision::CompileHere(stay) => {
+                assert_eq!((stay.reason.code(), stay.to_string().as_str()), (code, text));
+            }
+        }
+    }
+
+    #[test]
+    fn a_compile_is_preprocessed_here_and_compiled_there() {
+        check("gcc -O2 -c a.c", "gcc -O2 -E a.c", "gcc -O2 -c a.c -o a.o");
+        check("gcc -c dir/a.c -oout/b.o", "gcc -E dir/a.c", "gcc -c dir/a.c -o out/b.o");
+    }
+
+    #[test]
+    fn what_only_the_preprocessor_reads_is_not_sent() {
+        check(
+            "g++ -std=c++17 -DX=1 -Ifoo -I bar -include x.c -Wp,-D_FORTIFY_SOURCE=2 -c a.cc -L. -lm",
+            "g++ -std=c++17 -DX=1 -Ifoo -I bar -include x.c -Wp,-D_FORTIFY_SOURCE=2 -E a.cc -L. -lm",
+            "g++ -std=c++17 -c a.cc -o a.o",
+        );
+    }
+
+    #[test]
+    fn dependency_files_are_named_as_compiling_names_them() {
+        check("gcc -MD -c d/a.c", "gcc -MD -E d/a.c -MF a.d", "gcc -c d/a.c -o a.o");
+        check(
+            "gcc -MMD -MP -c a.c -o out/b.x.o",
+            "gcc -MMD -MP -E a.c -MF out/b.x.d -MQ out/b.x.o",
+            "gcc -c a.c -o out/b.x.o",
+        );
+        check(
+            "gcc -MD -MF deps -MT x -c a.c -o b.o",
+            "gcc -MD -MF deps -MT x -E a.c",
+            "gcc -c a.c -o b.o",
+        );
+        check("gcc -Wp,-MD,.a.o.d -c a.c -o a.o", "gcc -Wp,-MD,.a.o.d -E a.c", "gcc -c a.c -o a.o");
+    }
+
+    #[test]
+    fn the_assembler_words_go_to_the_compiler_alone() {
+        check("gcc -Wa,--noexecstack -c a.c", "gcc -E a.c", "gcc -Wa,--noexecstack -c a.c -o a.o");
+    }
+
+    #[test]
+    fn a_name_that_hides_the_language_is_sent_with_another() {
+        check("g++ -c a.c", "g++ -E a.c", "g++ -c a.ii -o a.o");
+        check("gcc -x c++ -c a.inc", "gcc -x c++ -E a.inc", "gcc -c a.ii -o a.o");
+        check("gcc -xc -c a.c", "gcc -xc -E a.c", "gcc -c a.c -o a.o");
+    }
+
+    #[test]
+    fn preprocessed_source_is_sent_as_it_is() {
+        let job = job_of("gcc -c a.i");
+        assert_eq!((job.preprocess, joined(&job.remote)), (None, "gcc -c a.i -o a.o".into()));
+    }
+
+    #[test]
+    fn options_that_decide_the_machine_are_told_apart() {
+        let job = job_of("gcc -O2 -m32 -target x -c a.c");
+        assert_eq!(joined(&job.target_options), "-m32 -target x");
+    }
+
+    #[test]
+    fn the_last_wish_for_debug_information_counts() {
+        assert!(job_of("gcc -g0 -ggdb3 -c a.c").debug);
+        assert!(!job_of("gcc -g -g0 -c a.c").debug);
+    }
+
+    #[test]
+    fn what_cannot_leave_says_why() {
+        stays(
+            "gcc a.o -o a",
+            "not-a-compile",
+            "the command has neither -c nor a source to compile",
+        );
+        stays("gcc -E a.c", "preprocess-only", "`-E` only preprocesses");
+        stays("gcc -c", "no-source", "the command names no source file");
+        stays(
+            "gcc -march=native -c a.c",
+            "native-tuning",
+            "`-march=native` means the processor of whichever machine runs the compiler",
+        );
+        stays("gcc -c a.c b.c", "several-sources", "`b.c` is one source too many for one job");
+        stays(
+            "gcc -c a.c b.o",
+            "unknown-input",
+            "`b.o` is no source file of a language known here",
+        );
+        stays("gcc -c @args", "response-file", "`@args` is a response file, which is not read yet");
+        stays("gcc -c -", "standard-input", "`-` reads standard input");
+        stays("gcc -c a.c -o", "missing-value", "`-o` lacks its value");
+        stays(
+            "gcc -c a.c -o /dev/null",
+            "output-to-stream",
+            "`/dev/null` is no ordinary file to write an object to",
+        );
+        stays(
+            "gcc -c a.c --frobnicate",
+            "unknown-option",
+            "`--frobnicate` is an option not known here",
+        );
+    }
+
+    #[test]
+    fn every_option_that_stays_keeps_a_compile_here() {
+        for (option, code) in [
+            ("-S", "assembler-output"),
+            ("-MM", "dependencies-only"),
+            ("-MF /dev/stdout", "dependencies-to-stream"),
+            ("-fprofile-generate", "profile"),
+            ("--coverage", "profile"),
+            ("-flto=auto", "link-time-optimization"),
+            ("-gsplit-dwarf", "split-dwarf"),
+            ("-save-temps", "extra-output"),
+            ("-fstack-usage", "extra-output"),
+            ("-dA", "extra-output"),
+            ("-fplugin=x.so", "compiler-parts"),
+            ("-wrapper sh,-c", "compiler-parts"),
+            ("-B dir", "compiler-parts"),
+            ("--specs=x", "compiler-parts"),
+            ("-fmodules-ts", "modules"),
+            ("-fsanitize=address", "records-details"),
+            ("-fdirectives-only", "preprocessor-details"),
+            ("-Wa,-al=x", "assembler-option"),
+            ("-Wp,-fplugin=x", "preprocessor-details"),
+            ("-Xclang -load", "inner-option"),
+            ("-o b.o", "several-outputs"),
+            ("-x go", "unknown-language"),
+        ] {
+            let command = words(&format!("gcc {option} -c a.c -o a.o"));
+            match decide(&command) {
+                Decision::CompileHere(stay) => assert_eq!(stay.reason.code(), code, "{option}"),
+                Decision::Distribute(_) => panic!("{option} leaves"),
+            }
+        }
+    }
+
+    #[test]
+    fn configure_tests_and_assembler_source_stay() {
+        stays(
+            "gcc -c conftest.c",
+            "configure-test",
+            "`conftest.c` asks what this machine can do, and is quicker done here",
+        );
+        stays("gcc -c a.S", "assembler-source", "`a.S` is assembler source");
+    }
+
+    proptest! {
+        #[test]
+        fn no_words_make_it_panic(command in prop::collection::vec("-?-?[a-zA-Z@=,./ -]{0,12}", 0..9)) {
+            let command: Vec<OsString> = command.into_iter().map(OsString::from).collect();
+            let _ = decide(&command);
+        }
+
+        #[test]
+        fn what_is_sent_would_be_accepted_by_our_server(
+            options in prop::collection::vec(
+                prop::sample::select(vec![
+                    "-O2", "-g", "-Wall", "-DX", "-Ix", "-MD", "-m64", "-std=c11", "-fPIC", "-lm", "-xc++",
+                ]),
+                0..6,
+            ),
+        ) {
+            let mut command = vec![OsString::from("gcc")];
+            command.extend(options.into_iter().map(OsString::from));
+            command.extend(["-c", "a.c"].map(OsString::from));
+            let Decision::Distribute(job) = decide(&command) else { panic!("stays: {command:?}") };
+            prop_assert!(crate::server_job(&job.remote).is_ok());
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! A C or C++ compiler's command line: what it does, and what of it may leave this machine.
+//!
+//! Understood in one place: [`TABLE`] has a row for each option with its shape and its effect.
+//! The client asks [`decide`] whether a command may be compiled elsewhere and gets the commands
+//! to run and to send, or the [`Reason`] why it has to stay. The server asks [`server_job`]
+//! whether a stranger's command is one it may run, by the same table.
+//!
+//! Words are bytes ([`std::ffi::OsString`]) and stay what they were; nothing here reads a file,
+//! a folder or the environment.
+//!
+//! Source of the facts: the manuals of GCC and Clang, distcc(1), and experiments that
+//! `tests/interop` repeats.
+
+mod decision;
+mod language;
+mod parse;
+mod reason;
+mod server_job;
+mod source_text;
+mod table;
+
+pub use decision::{Decision, Job, Stay, decide};
+pub use language::Language;
+pub use reason::Reason;
+pub use server_job::{Refusal, ServerJob, server_job};
+pub use source_text::stay_for_text;
+pub use table::{Effect, Row, Shape, TABLE};

@@ -1,0 +1,229 @@
+//! From words to options and operands, and from those to what a command is.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::language::{Kind, Language, base_name, is_cxx_driver};
+use crate::table::{
+    Effect, Row, Shape, assembler_words_are_harmless, find, is_stream, preprocessor_words_are_known,
+};
+use crate::{Reason, Stay};
+
+/// One option with its value, or one operand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Item<'a> {
+    /// An option of the table: its one or two words, and its value if its shape has one.
+    Option { row: &'static Row, words: &'a [OsString], value: &'a [u8] },
+    /// A file name.
+    Operand(&'a OsString),
+    /// Something that keeps a job here for itself.
+    Odd(&'a OsString, Reason),
+}
+
+/// Reads the words after the compiler.
+pub(crate) fn items(mut words: &[OsString]) -> Vec<Item<'_>> {
+    let mut items = Vec::with_capacity(words.len());
+    while let [word, rest @ ..] = words {
+        let item = item(word, words);
+        words = match item {
+            Item::Option { words, .. } if words.len() == 2 => &rest[1..],
+            _ => rest,
+        };
+        items.push(item);
+    }
+    items
+}
+
+fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
+    match word.as_bytes() {
+        b"-" => return Item::Odd(word, Reason::StandardInput),
+        [b'@', ..] => return Item::Odd(word, Reason::ResponseFile),
+        [b'-', ..] => {}
+        _ => return Item::Operand(word),
+    }
+    let Some(row) = find(word.as_bytes()) else {
+        return Item::Odd(word, Reason::UnknownOption);
+    };
+    let joined = &word.as_bytes()[row.name.len()..];
+    let is_separate = match row.shape {
+        Shape::Alone | Shape::Joined => false,
+        Shape::Separate => true,
+        Shape::JoinedOrSeparate => joined.is_empty(),
+    };
+    if !is_separate {
+        return Item::Option { row, words: &words[..1], value: joined };
+    }
+    match words.get(1) {
+        Some(value) => Item::Option { row, words: &words[..2], value: value.as_bytes() },
+        None => Item::Odd(word, Reason::MissingValue),
+    }
+}
+
+/// What a command is to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Product {
+    /// An object: `-c`.
+    Object,
+    /// Assembler text: `-S`.
+    Assembler,
+}
+
+/// A source among the operands.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Source<'a> {
+    pub(crate) name: &'a OsString,
+    pub(crate) language: Language,
+    pub(crate) is_preprocessed: bool,
+}
+
+/// A command that compiles one source of a known language into one file, with options that are
+/// all known.
+#[derive(Debug)]
+pub(crate) struct Command<'a> {
+    pub(crate) compiler: &'a OsString,
+    pub(crate) items: Vec<Item<'a>>,
+    pub(crate) product: Product,
+    pub(crate) source: Source<'a>,
+    /// The name after `-o`.
+    pub(crate) output: Option<&'a OsStr>,
+    /// Whether debug information is asked for.
+    pub(crate) debug: bool,
+    /// Whether a dependency file is written.
+    pub(crate) dependencies: bool,
+}
+
+impl<'a> Command<'a> {
+    /// Reads a command, the compiler first.
+    ///
+    /// # Errors
+    /// The first thing that keeps it from leaving this machine.
+    pub(crate) fn read(words: &'a [OsString]) -> Result<Command<'a>, Stay> {
+        let [compiler, rest @ ..] = words else {
+            return Err(Stay::without_word(Reason::NotACompile));
+        };
+        let items = items(rest);
+        let product = product(&items)?;
+        if let Some(stay) = items.iter().find_map(oddity) {
+            return Err(stay);
+        }
+        let source = source(&items, is_cxx_driver(compiler.as_bytes()))?;
+        let output = output(&items)?;
+        let mut command =
+            Command { compiler, items, product, source, output, debug: false, dependencies: false };
+        for item in &command.items {
+            if let Item::Option { row, value, .. } = item {
+                match row.effect {
+                    Effect::Debug { wanted } => command.debug = wanted,
+                    Effect::Dependencies => command.dependencies = true,
+                    Effect::PreprocessorWords if value.starts_with(b"-M") => {
+                        command.dependencies = true;
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// What the mode options ask for; `-E` wins over `-S`, `-S` over `-c`, as in the compilers.
+fn product(items: &[Item<'_>]) -> Result<Product, Stay> {
+    let find = |effect: Effect| {
+        items.iter().find_map(|item| match item {
+            Item::Option { row, words, .. } if row.effect == effect => Some(&words[0]),
+            _ => None,
+        })
+    };
+    if let Some(word) = find(Effect::Stay(Reason::NotACompile)) {
+        return Err(Stay::new(Reason::NotACompile, word));
+    }
+    if let Some(word) = find(Effect::ToPreprocessed) {
+        return Err(Stay::new(Reason::PreprocessOnly, word));
+    }
+    if find(Effect::ToAssembler).is_some() {
+        return Ok(Product::Assembler);
+    }
+    if find(Effect::ToObject).is_some() {
+        return Ok(Product::Object);
+    }
+    Err(Stay::without_word(Reason::NotACompile))
+}
+
+fn oddity(item: &Item<'_>) -> Option<Stay> {
+    match *item {
+        Item::Odd(word, reason) => Some(Stay::new(reason, word)),
+        Item::Operand(_) => None,
+        Item::Option { row, words, value } => {
+            let reason = match row.effect {
+                Effect::Stay(reason) => reason,
+                Effect::AssemblerWords if !assembler_words_are_harmless(value) => {
+                    Reason::AssemblerOption
+                }
+                Effect::PreprocessorWords if !preprocessor_words_are_known(value) => {
+                    Reason::PreprocessorDetails
+                }
+                Effect::DependencyFile if is_stream(value) => Reason::DependenciesToStream,
+                Effect::Output if is_stream(value) || value.is_empty() => Reason::OutputToStream,
+                Effect::Language if value != b"none" && Language::from_option(value).is_none() => {
+                    Reason::UnknownLanguage
+                }
+                _ => return None,
+            };
+            Some(Stay::new(reason, words.last().unwrap_or(&words[0])))
+        }
+    }
+}
+
+fn source<'a>(items: &[Item<'a>], cxx_driver: bool) -> Result<Source<'a>, Stay> {
+    let mut source = None;
+    let mut language = None;
+    for item in items {
+        let name = match *item {
+            Item::Option { row: Row { effect: Effect::Language, .. }, value, .. } => {
+                language = Language::from_option(value);
+                continue;
+            }
+            Item::Operand(name) => name,
+            _ => continue,
+        };
+        // An explicit language is taken at its word, even by a C++ driver.
+        let found = match language {
+            Some(kind) => kind,
+            None => match Kind::of_name(name.as_bytes()) {
+                Kind::Source(c) if cxx_driver => Kind::Source(c.under_cxx_driver()),
+                Kind::Preprocessed(c) if cxx_driver => Kind::Preprocessed(c.under_cxx_driver()),
+                kind => kind,
+            },
+        };
+        let (language, is_preprocessed) = match found {
+            Kind::Source(language) => (language, false),
+            Kind::Preprocessed(language) => (language, true),
+            Kind::Assembler => return Err(Stay::new(Reason::AssemblerSource, name)),
+            Kind::Other => return Err(Stay::new(Reason::UnknownInput, name)),
+        };
+        if source.is_some() {
+            return Err(Stay::new(Reason::SeveralSources, name));
+        }
+        source = Some(Source { name, language, is_preprocessed });
+    }
+    source.ok_or_else(|| Stay::without_word(Reason::NoSource))
+}
+
+fn output<'a>(items: &[Item<'a>]) -> Result<Option<&'a OsStr>, Stay> {
+    let mut output = None;
+    for item in items {
+        if let Item::Option { row: Row { effect: Effect::Output, .. }, words, value } = *item {
+            if output.is_some() {
+                return Err(Stay::new(Reason::SeveralOutputs, words.last().unwrap_or(&words[0])));
+            }
+            output = Some(OsStr::from_bytes(value));
+        }
+    }
+    Ok(output)
+}
+
+/// Whether a source is one that a configure script makes to try the compiler.
+pub(crate) fn is_configure_test(name: &[u8]) -> bool {
+    let base = base_name(name);
+    base.starts_with(b"conftest.") || base.starts_with(b"tmp.conftest.")
+}
