@@ -1,0 +1,129 @@
+//! What a client is doing, for monitors: `state/binstate_PID`.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+use sys::tidy_on_signal::{Registered, register};
+
+use crate::StateDir;
+
+/// What a job is doing. The numbers are those of distcc 3.4's monitors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading its command.
+    Startup = 0,
+    /// Waiting for a slot.
+    Blocked = 1,
+    /// Waiting for a connection.
+    Connect = 2,
+    /// Preprocessing.
+    Preprocess = 3,
+    /// Sending.
+    Send = 4,
+    /// Being compiled.
+    Compile = 5,
+    /// Receiving the object.
+    Receive = 6,
+}
+
+/// Bytes of a name in the record, its terminating NUL included.
+const NAME_LENGTH: usize = 128;
+
+/// `"DIH\0"` read as a number.
+const MAGIC: u32 = 0x4449_4800;
+
+/// The file in which a job tells its phase, removed when this is dropped or a signal ends the
+/// process. A job that cannot write it runs on without.
+#[derive(Debug)]
+pub struct JobState {
+    file: Option<File>,
+    path: PathBuf,
+    _on_signal: Option<Registered>,
+    source: String,
+}
+
+impl StateDir {
+    /// The state of this process's one job, about the file `source`.
+    #[must_use]
+    pub fn job_state(&self, source: &str) -> JobState {
+        let path = self.state_file(&format!("binstate_{}", std::process::id()));
+        let file = OpenOptions::new().write(true).create(true).truncate(true).open(&path).ok();
+        let on_signal = file.is_some().then(|| register(&path)).flatten();
+        let base_name = source.rsplit('/').next().unwrap_or_default().to_owned();
+        JobState { file, path, _on_signal: on_signal, source: base_name }
+    }
+}
+
+impl JobState {
+    /// Tells what the job does now, and where.
+    pub fn enter(&self, phase: Phase, host: &str, slot: u32) {
+        if let Some(file) = &self.file {
+            let _ = file.write_all_at(&record(phase, &self.source, host, slot), 0);
+        }
+    }
+}
+
+impl Drop for JobState {
+    fn drop(&mut self) {
+        if self.file.is_some() {
+            let _ = rustix::fs::unlink(&self.path);
+        }
+    }
+}
+
+/// The record as the C compiler of this machine lays it out: the record's size, magic and pid as
+/// `unsigned long`s, two names, slot and phase as `int`s, and a pointer nobody reads.
+fn record(phase: Phase, source: &str, host: &str, slot: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(296);
+    let length = 4 * size_of::<usize>() + 2 * NAME_LENGTH + 8;
+    for number in [length, MAGIC as usize, std::process::id() as usize] {
+        bytes.extend(number.to_ne_bytes());
+    }
+    for name in [source, host] {
+        let name = &name.as_bytes()[..name.len().min(NAME_LENGTH - 1)];
+        bytes.extend_from_slice(name);
+        bytes.resize(bytes.len() + NAME_LENGTH - name.len(), 0);
+    }
+    bytes.extend(slot.to_ne_bytes());
+    bytes.extend((phase as u32).to_ne_bytes());
+    bytes.extend(0_usize.to_ne_bytes());
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::Scratch;
+
+    #[test]
+    #[cfg(all(target_pointer_width = "64", target_endian = "little"))]
+    fn the_record_is_laid_out_as_debians_distcc_writes_it() {
+        let record = record(Phase::Compile, "a.c", "127.0.0.1", 2);
+        assert_eq!(record.len(), 296);
+        assert_eq!(record[..16], *b"\x28\x01\0\0\0\0\0\0\0HID\0\0\0\0");
+        assert_eq!(record[16..24], u64::from(std::process::id()).to_le_bytes());
+        assert_eq!(record[24..28], *b"a.c\0");
+        assert_eq!(record[152..162], *b"127.0.0.1\0");
+        assert_eq!(record[280..], *b"\x02\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0");
+    }
+
+    #[test]
+    fn long_names_are_cut_and_keep_their_nul() {
+        let long = "x".repeat(500);
+        let record = record(Phase::Send, &long, &long, 0);
+        assert_eq!(record.len(), 4 * size_of::<usize>() + 264);
+        assert_eq!(record[3 * size_of::<usize>() + 127], 0);
+    }
+
+    #[test]
+    fn the_file_goes_with_the_job() {
+        let scratch = Scratch::new("state");
+        let state = scratch.state.job_state("dir/a.c");
+        state.enter(Phase::Blocked, "red", 0);
+        let path = state.path.clone();
+        assert_eq!(std::fs::read(&path).unwrap(), record(Phase::Blocked, "a.c", "red", 0));
+        drop(state);
+        assert!(!path.exists());
+    }
+}

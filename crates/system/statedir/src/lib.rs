@@ -1,0 +1,15 @@
+//! The state folder, `$DISTCC_DIR`: slot locks, back-off stamps, the state that monitors read.
+//!
+//! Names and formats are those of distcc 3.4, so that both can share one folder. Files are made
+//! when they are first needed; nothing here waits.
+//!
+//! Source of the facts: distcc(1) 3.4, and system call traces of Debian's build.
+
+mod folder;
+mod job_state;
+mod memo;
+mod slots;
+
+pub use folder::StateDir;
+pub use job_state::{JobState, Phase};
+pub use slots::{SlotLock, SlotName};

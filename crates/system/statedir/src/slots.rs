@@ -1,0 +1,114 @@
+//! Slot locks and back-off stamps.
+
+use std::fmt;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::time::SystemTime;
+
+use hosts::Host;
+
+use crate::StateDir;
+
+/// One slot of one host: a file below `lock/` that is locked while a job runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SlotName<'a> {
+    /// The host. Preprocessors and jobs that stay share the slots of [`Host::Local`].
+    pub host: &'a Host,
+    /// Its number, from 0.
+    pub slot: u32,
+}
+
+/// The right to run one job on one host, until it is dropped or the process ends.
+#[derive(Debug)]
+pub struct SlotLock {
+    _file: File,
+}
+
+/// What a host is called in the names of files: `tcp_HOST_PORT` or `localhost`.
+struct FileName<'a>(&'a Host);
+
+impl fmt::Display for FileName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Host::Local => f.write_str("localhost"),
+            Host::Tcp { name, port } => write!(f, "tcp_{name}_{port}"),
+        }
+    }
+}
+
+impl StateDir {
+    /// Takes a slot if it is free. Does not wait.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked for another reason than being taken.
+    pub fn try_slot(&self, slot: SlotName<'_>) -> io::Result<Option<SlotLock>> {
+        let name = format!("cpu_{}_{}", FileName(slot.host), slot.slot);
+        let file = open(&self.lock_file(&name))?;
+        Ok(sys::locks::try_lock(&file)?.then_some(SlotLock { _file: file }))
+    }
+
+    /// When `host` last failed, if it has not worked since.
+    #[must_use]
+    pub fn failed_at(&self, host: &Host) -> Option<SystemTime> {
+        std::fs::metadata(self.backoff_file(host)).ok()?.modified().ok()
+    }
+
+    /// Notes that `host` failed now, so that all clients leave it alone for a while.
+    ///
+    /// # Errors
+    /// When the stamp cannot be written.
+    pub fn note_failure(&self, host: &Host) -> io::Result<()> {
+        open(&self.backoff_file(host))?.write_all(&[0])
+    }
+
+    /// Notes that `host` works.
+    pub fn note_success(&self, host: &Host) {
+        let _ = rustix::fs::unlink(self.backoff_file(host));
+    }
+
+    /// A host has one stamp, whichever slot failed.
+    fn backoff_file(&self, host: &Host) -> std::path::PathBuf {
+        self.lock_file(&format!("backoff_{}_0", FileName(host)))
+    }
+}
+
+fn open(path: &std::path::Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create(true).truncate(false).mode(0o666).open(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::folder::tests::Scratch;
+
+    fn red() -> Host {
+        Host::Tcp { name: "red".into(), port: 3632 }
+    }
+
+    #[test]
+    fn a_taken_slot_is_free_again_after_its_job() {
+        let scratch = Scratch::new("slots");
+        let host = red();
+        let slot = SlotName { host: &host, slot: 1 };
+        let lock = scratch.state.try_slot(slot).unwrap().unwrap();
+        assert!(scratch.state.try_slot(slot).unwrap().is_none());
+        assert!(scratch.state.path().join("lock/cpu_tcp_red_3632_1").exists());
+        drop(lock);
+        assert!(scratch.state.try_slot(slot).unwrap().is_some());
+        let local = SlotName { host: &Host::Local, slot: 0 };
+        assert!(scratch.state.try_slot(local).unwrap().is_some());
+        assert!(scratch.state.path().join("lock/cpu_localhost_0").exists());
+    }
+
+    #[test]
+    fn a_failure_is_remembered_until_the_host_works() {
+        let scratch = Scratch::new("backoff");
+        assert!(scratch.state.failed_at(&red()).is_none());
+        scratch.state.note_failure(&red()).unwrap();
+        assert!(scratch.state.path().join("lock/backoff_tcp_red_3632_0").exists());
+        assert!(scratch.state.failed_at(&red()).is_some());
+        scratch.state.note_success(&red());
+        assert!(scratch.state.failed_at(&red()).is_none());
+    }
+}

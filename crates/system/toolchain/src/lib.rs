@@ -1,0 +1,7 @@
+//! Compilers: finding the real one behind masquerade links, and telling what it makes.
+
+mod find;
+mod object_kind;
+
+pub use find::{Compiler, Finder, generic_name};
+pub use object_kind::{CompilerVersion, Object, ObjectKind, Word};
