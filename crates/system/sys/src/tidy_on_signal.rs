@@ -20,8 +20,8 @@ const N_PATHS: usize = 8;
 static PATHS: [AtomicPtr<libc::c_char>; N_PATHS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; N_PATHS];
 
-/// The process group to be told as well, or 0.
-static GROUP: AtomicI32 = AtomicI32::new(0);
+/// The child process to be told as well, or 0.
+static CHILD: AtomicI32 = AtomicI32::new(0);
 
 /// A registered path. Dropping it takes the path off the list; it does not remove the file.
 #[derive(Debug)]
@@ -75,9 +75,9 @@ pub fn register(path: &Path) -> Option<Registered> {
     None
 }
 
-/// Has the process group `group` sent the same signal; 0 for none.
-pub fn forward_to_group(group: i32) {
-    GROUP.store(group, Ordering::SeqCst);
+/// Has the child process `pid` sent the same signal; 0 for none, as when it has been waited for.
+pub fn forward_to(pid: u32) {
+    CHILD.store(i32::try_from(pid).unwrap_or(0), Ordering::SeqCst);
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
@@ -89,12 +89,12 @@ extern "C" fn on_signal(signal: libc::c_int) {
             unsafe { libc::unlink(path) };
         }
     }
-    let group = GROUP.load(Ordering::SeqCst);
+    let child = CHILD.load(Ordering::SeqCst);
     // SAFETY: kill and raise are async-signal-safe. SA_RESETHAND has given the signal its default
     // action back, so raising it ends the process the way its parent expects to see.
     unsafe {
-        if group > 0 {
-            libc::kill(-group, signal);
+        if child > 0 {
+            libc::kill(child, signal);
         }
         libc::raise(signal);
     }

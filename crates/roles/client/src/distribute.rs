@@ -1,0 +1,497 @@
+//! A job that may leave this machine: where it goes, and what becomes of it.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use compiler_args::{Job, stay_for_text};
+use hosts::{Host, HostSpec, shuffle};
+use statedir::{JobState, Phase, SlotLock};
+use toolchain::generic_name;
+use wire::Reply;
+
+use crate::accept::{self, Expected};
+use crate::exit::Exit;
+use crate::host_list::{self, Missing};
+use crate::preprocess::{Preprocessed, Preprocessing, Progress};
+use crate::remote::{Conversation, Next, Trouble};
+use crate::slots::{self, Pauses, Place};
+use crate::verdict::{self, Verdict};
+use crate::{Context, local};
+
+/// How many hosts are tried when failures are not remembered. Source: behavior of distcc 3.4.
+const MOST_TRIES_WITHOUT_BACKOFF: u32 = 3;
+
+/// Compiles `job` on a server, or here where that does not work. `words` is the user's command.
+pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
+    let found = match host_list::read(&context.settings) {
+        Ok(found) => found,
+        Err(missing) => return without_list(context, words, &job, &missing),
+    };
+    context.log.info(&format!("hosts from {}", found.place));
+    if context.settings.pump && found.list.hosts.iter().any(|spec| spec.pump) {
+        context.log.warning(
+            "pump mode is not supported yet; preprocessing here instead",
+            "leave out `pump` to be rid of this warning",
+        );
+    }
+    let mut hosts = found.list.hosts;
+    if found.list.randomize {
+        let random = std::hash::RandomState::new();
+        let mut count = 0_u64;
+        shuffle(&mut hosts, || {
+            count += 1;
+            std::hash::BuildHasher::hash_one(&random, count)
+        });
+    }
+    let usable = hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
+    let state = context.state.as_ref().map(|state| state.job_state(&job.source.to_string_lossy()));
+    let distribution = Distribution {
+        context,
+        words,
+        job: with_colors(job),
+        hosts,
+        usable,
+        n_local_slots: found.list.n_local_slots,
+        n_local_cpp_slots: found.list.n_local_cpp_slots,
+        source: Source::NotStarted,
+        state,
+    };
+    distribution.run()
+}
+
+/// A list that says nothing is no reason to fail a build, and one that is wrong is.
+fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Missing) -> Exit {
+    let Missing::Nowhere = missing else {
+        return crate::own_commands::complain(missing, &context.log);
+    };
+    if !context.settings.fallback {
+        return crate::own_commands::complain(missing, &context.log);
+    }
+    context.log.warning(
+        &format!("no host list says where to send {}; running locally instead", shown(job)),
+        "set DISTCC_HOSTS='HOST/LIMIT ...'",
+    );
+    local::under_slot(context, words)
+}
+
+/// Has the compilers color their messages as they would for this terminal.
+fn with_colors(mut job: Job) -> Job {
+    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+        || std::env::var_os("TERM").is_none_or(|term| term == "dumb")
+        || !io::stderr().is_terminal();
+    let chosen = job
+        .remote
+        .iter()
+        .any(|word| word.as_encoded_bytes().windows(5).any(|part| part == b"color"));
+    if !plain && !chosen {
+        let option = OsString::from("-fdiagnostics-color=always");
+        job.preprocess.iter_mut().for_each(|words| words.push(option.clone()));
+        job.remote.push(option);
+    }
+    job
+}
+
+fn is_backed_off(context: &Context, spec: &HostSpec) -> bool {
+    let period = context.settings.backoff_period;
+    let Some(state) = context.state.as_ref().filter(|_| !period.is_zero()) else { return false };
+    let Some(failed_at) = state.failed_at(&spec.host) else { return false };
+    // A stamp from the future, as after a change of the clock, counts as just now.
+    SystemTime::now().duration_since(failed_at).unwrap_or_default() < period
+}
+
+fn shown(job: &Job) -> std::ffi::os_str::Display<'_> {
+    job.source.display()
+}
+
+/// The preprocessed source on its way.
+enum Source {
+    NotStarted,
+    Running(Preprocessing),
+    Ready(Preprocessed),
+}
+
+/// What became of an attempt at one host.
+enum Outcome {
+    /// The job is done.
+    Done(Exit),
+    /// It has to be done here, and why; `None` for what needs no word.
+    Here(Option<String>),
+    /// The host did not do it.
+    Failed(Trouble),
+}
+
+/// One job from the first look for a slot to its end.
+struct Distribution<'a> {
+    context: &'a Context,
+    words: &'a [OsString],
+    job: Job,
+    hosts: Vec<HostSpec>,
+    /// Which of them may still be asked.
+    usable: Vec<bool>,
+    n_local_slots: u32,
+    n_local_cpp_slots: u32,
+    source: Source,
+    state: Option<JobState>,
+}
+
+impl Distribution<'_> {
+    fn run(mut self) -> Exit {
+        let mut last_trouble = None;
+        let mut n_tries = 0;
+        loop {
+            if !self.usable.contains(&true) {
+                return self.nobody_left(last_trouble);
+            }
+            let place = match self.wait_for_place() {
+                Ok(Some(place)) => place,
+                Ok(None) => return self.here(None, Some("no slot became free".to_owned())),
+                Err(exit) => return exit,
+            };
+            let spec = self.hosts[place.index].clone();
+            if spec.host == Host::Local {
+                return self.here(place.lock, None);
+            }
+            self.enter(Phase::Connect, &spec, place.slot);
+            let outcome = self.attempt(&spec, &place);
+            drop(place.lock);
+            match outcome {
+                Outcome::Done(exit) => return exit,
+                Outcome::Here(why) => return self.here(None, why),
+                Outcome::Failed(trouble) => {
+                    n_tries += 1;
+                    let enough = self.context.settings.backoff_period.is_zero()
+                        && n_tries >= MOST_TRIES_WITHOUT_BACKOFF;
+                    self.usable[place.index] = false;
+                    if enough || trouble.next() == Next::Here {
+                        self.usable.fill(false);
+                    }
+                    self.report(&spec, &trouble);
+                    last_trouble = Some(trouble);
+                }
+            }
+        }
+    }
+
+    /// Waits for the first free slot of the list. The preprocessor works meanwhile, so that the
+    /// source is ready when the slot is.
+    fn wait_for_place(&mut self) -> Result<Option<Place>, Exit> {
+        let mut pauses = Pauses::new(self.context);
+        loop {
+            if let Some(place) = slots::try_any(self.context, &self.hosts, &self.usable) {
+                return Ok(Some(place));
+            }
+            if let Some(state) = &self.state {
+                state.enter(Phase::Blocked, "", 0);
+            }
+            let Some(pause) = pauses.next() else { return Ok(None) };
+            let lock = slots::try_any(self.context, &[local_cpp(self.n_local_cpp_slots)], &[true]);
+            if let (Source::NotStarted, Some(words), Some(place)) =
+                (&self.source, &self.job.preprocess, lock)
+            {
+                let started = Preprocessing::start(self.context, words, place.lock)?;
+                self.source = Source::Running(started);
+            }
+            self.pass_time(pause);
+        }
+    }
+
+    /// Takes in what the preprocessor has written, or sleeps.
+    fn pass_time(&mut self, pause: Duration) {
+        if let Source::Running(running) = &mut self.source
+            && let Ok(Progress::Running) = running.advance(None, Some(pause))
+        {
+            return;
+        }
+        std::thread::sleep(pause);
+    }
+
+    /// Tries one host.
+    fn attempt(&mut self, spec: &HostSpec, place: &Place) -> Outcome {
+        if let (Source::NotStarted, Some(words)) = (&self.source, &self.job.preprocess) {
+            let lock = slots::wait_local(self.context, self.n_local_cpp_slots);
+            match Preprocessing::start(self.context, words, lock) {
+                Ok(running) => self.source = Source::Running(running),
+                Err(exit) => return Outcome::Done(exit),
+            }
+        }
+        let command = self.command_to_send();
+        let begun = Conversation::begin(spec, &command, self.context.settings.io_timeout);
+        let mut conversation = match begun {
+            Ok(conversation) => conversation,
+            Err(trouble) => return Outcome::Failed(trouble),
+        };
+        self.enter(Phase::Preprocess, spec, place.slot);
+        match self.finish_preprocessing(&conversation) {
+            Ok(true) => {}
+            Ok(false) => return self.receive(spec, place, &conversation),
+            Err(outcome) => return outcome,
+        }
+        let Source::Ready(preprocessed) = &self.source else {
+            return Outcome::Here(Some("its source could not be read".to_owned()));
+        };
+        if let Some(stay) = stay_for_text(&self.job, &preprocessed.text) {
+            self.context.log.info(&format!("running it here: {stay} [{}]", stay.reason.code()));
+            return Outcome::Here(None);
+        }
+        self.enter(Phase::Send, spec, place.slot);
+        if let Err(trouble) = conversation.send_source(&preprocessed.text) {
+            return Outcome::Failed(trouble);
+        }
+        self.receive(spec, place, &conversation)
+    }
+
+    /// The command with the compiler's name as servers know it.
+    fn command_to_send(&self) -> Vec<OsString> {
+        let mut command = self.job.remote.clone();
+        if let Ok(compiler) = self.context.finder.find(&command[0])
+            && let Some(name) = generic_name(&command[0], &compiler.program)
+        {
+            command[0] = name.into();
+        }
+        command
+    }
+
+    /// Waits for the preprocessed source. `Ok(false)`: the server spoke before it was there.
+    fn finish_preprocessing(&mut self, conversation: &Conversation) -> Result<bool, Outcome> {
+        loop {
+            match &mut self.source {
+                Source::Ready(_) => return Ok(true),
+                Source::NotStarted => {
+                    let text = std::fs::read(&self.job.source).map_err(|_| Outcome::Here(None))?;
+                    self.source = Source::Ready(Preprocessed { text, messages: Vec::new() });
+                }
+                Source::Running(running) => {
+                    match running.advance(Some(conversation.input()), None) {
+                        Ok(Progress::Running) => {}
+                        Ok(Progress::PeerSpoke) => return Ok(false),
+                        Ok(Progress::Done) => self.take_preprocessed()?,
+                        Err(error) => {
+                            return Err(Outcome::Here(Some(format!(
+                                "its preprocessor could not be read: {error}"
+                            ))));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Takes over from a preprocessor that has written everything. One that failed is not the
+    /// last word: the compiler here gives the user its messages as they always are.
+    fn take_preprocessed(&mut self) -> Result<(), Outcome> {
+        if let Source::Running(running) = std::mem::replace(&mut self.source, Source::NotStarted) {
+            let (status, preprocessed) =
+                running.finish().map_err(|error| Outcome::Here(Some(error.to_string())))?;
+            if !status.success() {
+                self.context
+                    .log
+                    .info(&format!("running it here: the preprocessor ended with {status}"));
+                return Err(Outcome::Here(None));
+            }
+            self.source = Source::Ready(preprocessed);
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, spec: &HostSpec, place: &Place, conversation: &Conversation) -> Outcome {
+        self.enter(Phase::Compile, spec, place.slot);
+        // Asked while the server compiles, so that it costs no time.
+        let expected = Expected::of(self.context, self.words, &self.job);
+        let reply = match conversation.receive(|| self.enter(Phase::Receive, spec, place.slot)) {
+            Ok(reply) => reply,
+            Err(trouble) => return Outcome::Failed(trouble),
+        };
+        match verdict::of(&reply) {
+            Verdict::Trouble(trouble) => Outcome::Failed(trouble),
+            Verdict::Unclear(why) => Outcome::Here(Some(format!("{}: {why}", spec.host))),
+            Verdict::SourceErrors(exit) => {
+                self.note_success(spec);
+                if self.context.settings.skip_local_retry == Some(false) {
+                    return Outcome::Here(None);
+                }
+                self.show(&reply);
+                Outcome::Done(exit)
+            }
+            Verdict::Object => match expected {
+                Ok(expected) => self.accept(spec, &reply, &expected),
+                Err(error) => Outcome::Here(Some(format!(
+                    "its object cannot be judged, because the compiler here did not tell what it \
+                     makes: {error}"
+                ))),
+            },
+        }
+    }
+
+    fn accept(&self, spec: &HostSpec, reply: &Reply, expected: &Expected) -> Outcome {
+        if let Err(trouble) = expected.judge(&reply.object) {
+            return Outcome::Failed(trouble);
+        }
+        self.note_success(spec);
+        if let Err(error) = accept::put(&reply.object, Path::new(&self.job.output)) {
+            // The compiler here meets the same trouble, and says so in its own words.
+            return Outcome::Here(Some(format!(
+                "could not write {}: {error}",
+                self.job.output.display()
+            )));
+        }
+        self.show(reply);
+        self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
+        Outcome::Done(Exit::SUCCESS)
+    }
+
+    /// Shows what preprocessor and compiler said.
+    fn show(&self, reply: &Reply) {
+        let messages = match &self.source {
+            Source::Ready(preprocessed) => &preprocessed.messages[..],
+            _ => &[],
+        };
+        let mut stderr = without_repeats(messages, &reply.stderr);
+        stderr.extend_from_slice(&reply.stderr);
+        let _ = io::stdout().write_all(&reply.stdout).and_then(|()| io::stdout().flush());
+        let _ = io::stderr().write_all(&stderr);
+    }
+
+    /// Tells the user that a host did not do the job, and what happens now.
+    fn report(&self, spec: &HostSpec, trouble: &Trouble) {
+        let period = self.context.settings.backoff_period;
+        let mut now = String::new();
+        if trouble.next() == Next::BackOff && !period.is_zero() {
+            if let Some(state) = &self.context.state {
+                let _ = state.note_failure(&spec.host);
+            }
+            now = format!("; leaving it alone for {} s", period.as_secs());
+        }
+        now.push_str(match (self.usable.contains(&true), self.context.settings.fallback) {
+            (true, _) => "; trying another host",
+            (false, true) => "; running locally instead",
+            (false, false) => "",
+        });
+        let text = format!(
+            "failed to distribute {} to {}: {}{now}",
+            shown(&self.job),
+            spec.host,
+            trouble.says()
+        );
+        let compiler = self.words[0].to_string_lossy();
+        self.context.log.warning(&text, &trouble.hint(spec, &compiler));
+    }
+
+    fn note_success(&self, spec: &HostSpec) {
+        if let Some(state) = &self.context.state {
+            state.note_success(&spec.host);
+        }
+    }
+
+    /// No host may be asked any more.
+    fn nobody_left(self, last_trouble: Option<Trouble>) -> Exit {
+        let source = shown(&self.job).to_string();
+        let (why, hint, exit) = match &last_trouble {
+            // Has been reported.
+            Some(trouble) => (None, String::new(), trouble.exit()),
+            None if self.hosts.is_empty() => (
+                Some("the host list is empty".to_owned()),
+                "name servers in it: HOST/LIMIT ...".to_owned(),
+                Exit::NO_HOSTS,
+            ),
+            None => (
+                Some(self.why_nobody()),
+                format!(
+                    "mend them; after {} s each is tried again by itself",
+                    self.context.settings.backoff_period.as_secs()
+                ),
+                Exit::NO_HOSTS,
+            ),
+        };
+        if !self.context.settings.fallback {
+            let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+            self.context.log.error(
+                &format!("failed to distribute {source}{why}, and DISTCC_FALLBACK=0 forbids to run it here"),
+                &hint,
+            );
+            return exit;
+        }
+        if let Some(why) = why {
+            let text = format!("failed to distribute {source}: {why}; running locally instead");
+            self.context.log.warning(&text, &hint);
+        }
+        self.here(None, None)
+    }
+
+    fn why_nobody(&self) -> String {
+        let ages = self.hosts.iter().map(|spec| {
+            if spec.down {
+                return format!("{} is marked as down", spec.host);
+            }
+            let failed_at =
+                self.context.state.as_ref().and_then(|state| state.failed_at(&spec.host));
+            let age = failed_at.and_then(|at| SystemTime::now().duration_since(at).ok());
+            format!("{} failed {} s ago", spec.host, age.unwrap_or(Duration::ZERO).as_secs())
+        });
+        format!("no host is left to ask ({})", ages.collect::<Vec<_>>().join(", "))
+    }
+
+    /// Compiles here. `why` is said unless the user has heard it already.
+    fn here(mut self, lock: Option<SlotLock>, why: Option<String>) -> Exit {
+        // Ends a preprocessor that is still at work, and with it the hold on its slot.
+        self.source = Source::NotStarted;
+        self.state = None;
+        if let Some(why) = why {
+            if !self.context.settings.fallback {
+                let text = format!("failed to distribute {}: {why}", shown(&self.job));
+                self.context.log.error(&text, "");
+                return Exit::FAILED;
+            }
+            let text = format!(
+                "failed to distribute {}: {why}; running locally instead",
+                shown(&self.job)
+            );
+            self.context.log.warning(&text, "");
+        }
+        let lock = lock.or_else(|| slots::wait_local(self.context, self.n_local_slots));
+        local::run(self.context, self.words, lock)
+    }
+
+    fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
+        if let (Some(state), Host::Tcp { name, .. }) = (&self.state, &spec.host) {
+            state.enter(phase, name, slot);
+        }
+    }
+}
+
+/// The preprocessor's messages without the lines about the command that the compiler repeats:
+/// compiling in one step would have said them once.
+fn without_repeats(preprocessor: &[u8], compiler: &[u8]) -> Vec<u8> {
+    let about_the_command = |line: &[u8]| {
+        [&b"cc1"[..], b"clang", b"gcc", b"g++", b"cc", b"c++"]
+            .iter()
+            .any(|name| line.starts_with(name))
+            && line.windows(9).any(|part| part == b" warning:")
+    };
+    let repeated =
+        |line: &[u8]| compiler.split_inclusive(|byte| *byte == b'\n').any(|other| other == line);
+    preprocessor
+        .split_inclusive(|byte| *byte == b'\n')
+        .filter(|line| !(about_the_command(line) && repeated(line)))
+        .flatten()
+        .copied()
+        .collect()
+}
+
+fn local_cpp(n_slots: u32) -> HostSpec {
+    HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_warning_about_the_command_is_shown_once() {
+        let said = b"cc1: warning: '-Wx' is for C++\na.c:1: warning: #warning hey\n";
+        let kept = without_repeats(said, b"cc1: warning: '-Wx' is for C++\na.c:2: warning: y\n");
+        assert_eq!(kept, b"a.c:1: warning: #warning hey\n");
+        assert_eq!(without_repeats(said, b""), said);
+    }
+}

@@ -1,0 +1,51 @@
+//! Where the host list comes from.
+
+use std::path::{Path, PathBuf};
+
+use hosts::{HostList, HostsError};
+
+use crate::Settings;
+
+/// The host list of the whole machine. Source: distcc(1) 3.4.
+const SYSTEM_FILE: &str = "/etc/distcc/hosts";
+
+/// The host list and where it was found.
+pub(crate) struct Found {
+    pub(crate) list: HostList,
+    pub(crate) place: String,
+}
+
+/// Why there is no host list.
+pub(crate) enum Missing {
+    /// Neither the variable nor a file.
+    Nowhere,
+    /// An entry that means nothing.
+    Bad { place: String, error: HostsError },
+    /// A file that is no text.
+    NoText { place: String },
+}
+
+/// Reads the first list that exists: `DISTCC_HOSTS`, the state folder's `hosts`, the system's.
+pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
+    let (place, bytes) = text(settings).ok_or(Missing::Nowhere)?;
+    let Ok(text) = String::from_utf8(bytes) else { return Err(Missing::NoText { place }) };
+    match HostList::parse(&text) {
+        Ok(list) => Ok(Found { list, place }),
+        Err(error) => Err(Missing::Bad { place, error }),
+    }
+}
+
+fn text(settings: &Settings) -> Option<(String, Vec<u8>)> {
+    if let Some(text) = &settings.hosts {
+        return Some(("DISTCC_HOSTS".to_owned(), text.as_encoded_bytes().to_vec()));
+    }
+    let user_file = match (&settings.state_dir, &settings.home) {
+        (Some(folder), _) => Some(Path::new(folder).join("hosts")),
+        (None, Some(home)) => Some(Path::new(home).join(".distcc/hosts")),
+        (None, None) => None,
+    };
+    [user_file, Some(PathBuf::from(SYSTEM_FILE))]
+        .into_iter()
+        .flatten()
+        .find_map(|path| Some((path.display().to_string(), std::fs::read(&path).ok()?)))
+}

@@ -1,0 +1,113 @@
+//! How we were called.
+
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// What the words of our command line ask for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Invocation {
+    /// A question to distcc itself.
+    Own(OwnCommand),
+    /// A compiler's command, the compiler first.
+    Compile(Vec<OsString>),
+    /// Nothing that makes sense, and why.
+    Usage(String),
+}
+
+/// Questions to distcc itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OwnCommand {
+    Help,
+    Version,
+    ShowHosts,
+    Slots,
+}
+
+/// The compiler that `distcc ARGS...` without a compiler means. Source: distcc(1) 3.4.
+const IMPLIED_COMPILER: &str = "cc";
+
+/// Reads the words, our own name first.
+pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
+    let mut words: Vec<OsString> = args.collect();
+    let own_name = words.first().map(|word| base_name(word)).unwrap_or_default();
+    if !own_name.is_empty() && !own_name.as_bytes().starts_with(b"distcc") {
+        // A masquerade link: its name is the compiler's.
+        words[0] = own_name;
+        return Invocation::Compile(words);
+    }
+    let Some(first) = words.get(1) else {
+        return Invocation::Usage("no command given".to_owned());
+    };
+    let command = match first.as_bytes() {
+        b"--help" => OwnCommand::Help,
+        b"--version" => OwnCommand::Version,
+        b"--show-hosts" => OwnCommand::ShowHosts,
+        b"-j" => OwnCommand::Slots,
+        b"--scan-includes" | b"--show-principal" => {
+            return Invocation::Usage(format!("`{}` is not supported yet", first.display()));
+        }
+        [b'-', ..] | [] => return Invocation::Compile(with_implied_compiler(words)),
+        name if is_file_of_a_compile(name) => {
+            return Invocation::Compile(with_implied_compiler(words));
+        }
+        _ => {
+            words.remove(0);
+            return Invocation::Compile(words);
+        }
+    };
+    Invocation::Own(command)
+}
+
+fn with_implied_compiler(mut words: Vec<OsString>) -> Vec<OsString> {
+    words[0] = IMPLIED_COMPILER.into();
+    words
+}
+
+fn base_name(word: &OsStr) -> OsString {
+    Path::new(word).file_name().unwrap_or_default().to_owned()
+}
+
+/// Whether a word in the compiler's place is a source or an object instead.
+fn is_file_of_a_compile(name: &[u8]) -> bool {
+    const EXTENSIONS: [&str; 18] = [
+        "c", "cc", "cpp", "cxx", "cp", "c++", "C", "i", "ii", "m", "mm", "mi", "mii", "M", "s",
+        "S", "o", "a",
+    ];
+    let extension = Path::new(OsStr::from_bytes(name)).extension();
+    extension.is_some_and(|found| EXTENSIONS.iter().any(|known| found == *known))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(command: &str, expected: &str) {
+        let got = match read(command.split(' ').map(OsString::from)) {
+            Invocation::Compile(words) => {
+                words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
+            }
+            other => format!("{other:?}"),
+        };
+        assert_eq!(got, expected);
+    }
+
+    #[test]
+    fn the_compiler_is_named_implied_or_our_own_name() {
+        check("/usr/bin/distcc gcc -c a.c", "gcc -c a.c");
+        check("distcc -c a.c", "cc -c a.c");
+        check("distcc a.c -c", "cc a.c -c");
+        check("/usr/lib/distcc/g++-12 -c a.cc", "g++-12 -c a.cc");
+        check("distcc /opt/x/gcc.real -c a.c", "/opt/x/gcc.real -c a.c");
+    }
+
+    #[test]
+    fn questions_are_no_compiles() {
+        check("distcc --version", "Own(Version)");
+        check("distcc -j", "Own(Slots)");
+        check("gcc --version", "gcc --version");
+        check("distcc --scan-includes", "Usage(\"`--scan-includes` is not supported yet\")");
+        check("distcc", "Usage(\"no command given\")");
+    }
+}

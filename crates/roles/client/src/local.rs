@@ -1,0 +1,89 @@
+//! Running the compiler of this machine.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitStatus, Stdio};
+
+use statedir::{Phase, SlotLock};
+
+use crate::Context;
+use crate::exit::Exit;
+use crate::slots;
+
+/// How often distcc may find itself inside itself before that is an error.
+const MOST_RECURSION: u32 = 5;
+
+/// The command for `words` (the compiler first) as this machine runs it.
+pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, Exit> {
+    let (name, rest) = words.split_first().ok_or(Exit::BAD_ARGUMENTS)?;
+    let compiler = context.finder.find(name).map_err(|error| {
+        context.log.error(
+            &format!("could not find the compiler `{}`: {error}", name.display()),
+            "install it, or name the one to use: distcc COMPILER ...",
+        );
+        Exit::COMPILER_MISSING
+    })?;
+    let mut command = Command::new(&compiler.program);
+    command.arg0(name).args(rest);
+    if let Some(path) = compiler.path {
+        command.env("PATH", path);
+    }
+    let level = context.settings.recursion.unwrap_or(0) + 1;
+    command.env("_DISTCC_SAFEGUARD", level.to_string());
+    Ok(command)
+}
+
+/// Runs a command that has to stay, once there is a slot for it.
+pub(crate) fn under_slot(context: &Context, words: &[OsString]) -> Exit {
+    let (n_slots, _) = slots::local_limits(context);
+    let lock = slots::wait_local(context, n_slots);
+    run(context, words, lock)
+}
+
+/// Runs a command here, under a slot if there is one.
+pub(crate) fn run(context: &Context, words: &[OsString], lock: Option<SlotLock>) -> Exit {
+    let mut command = match command(context, words) {
+        Ok(command) => command,
+        Err(exit) => return exit,
+    };
+    let state = context.state.as_ref().map(|state| {
+        let state = state.job_state(&slots::source_for_monitors(words));
+        state.enter(Phase::Compile, "localhost", 0);
+        state
+    });
+    let exit = match status_of(&mut command) {
+        Ok(status) => Exit::of_status(status),
+        Err(error) => could_not_run(context, words, &error),
+    };
+    drop((state, lock));
+    exit
+}
+
+/// Runs a command in our place: we are a compiler that distcc called, so no slot is due.
+pub(crate) fn inside_distcc(context: &Context, words: &[OsString], level: u32) -> Exit {
+    if level >= MOST_RECURSION {
+        context.log.error(
+            "distcc is called by distcc over and over",
+            "PATH leads the compiler's name back to distcc: put the real compiler's folder into it",
+        );
+        return Exit::RECURSION;
+    }
+    match command(context, words) {
+        Ok(mut command) => could_not_run(context, words, &command.exec()),
+        Err(exit) => exit,
+    }
+}
+
+fn status_of(command: &mut Command) -> std::io::Result<ExitStatus> {
+    let mut child = command.stdin(Stdio::inherit()).spawn()?;
+    sys::tidy_on_signal::forward_to(child.id());
+    let status = child.wait();
+    sys::tidy_on_signal::forward_to(0);
+    status
+}
+
+pub(crate) fn could_not_run(context: &Context, words: &[OsString], error: &std::io::Error) -> Exit {
+    let name = words.first().cloned().unwrap_or_default();
+    context.log.error(&format!("could not run `{}`: {error}", name.display()), "");
+    Exit::COMPILER_MISSING
+}

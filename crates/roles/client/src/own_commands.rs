@@ -1,0 +1,72 @@
+//! What distcc says about itself: `--help`, `--version`, `--show-hosts`, `-j`.
+
+use std::io::Write;
+
+use hosts::{Host, HostSpec};
+
+use crate::Settings;
+use crate::exit::Exit;
+use crate::host_list::{self, Missing};
+use crate::invocation::OwnCommand;
+use crate::log::Log;
+
+const HELP: &str = "\
+usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that gives the same object
+       distcc --show-hosts              print the host list as it is understood
+       distcc -j                        print how many jobs the hosts take at once
+       distcc --help | --version
+
+Called by another name, as through a link named `gcc`, distcc is that compiler.
+
+DISTCC_HOSTS='HOST[:PORT][/LIMIT][,lzo] ...' names the servers, the preferred ones first;
+without it ~/.distcc/hosts or /etc/distcc/hosts does. On each of them runs `distccd`.
+DISTCC_VERBOSE=1 tells what is done and why. More in the manual page distcc(1).
+";
+
+/// Answers one question on standard output.
+pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
+    let text = match command {
+        OwnCommand::Help => HELP.to_owned(),
+        OwnCommand::Version => format!(
+            "distcc {} (distcc-rs; speaks the protocols 1 and 2 of distcc 3.4)\n",
+            env!("CARGO_PKG_VERSION")
+        ),
+        OwnCommand::ShowHosts | OwnCommand::Slots => match host_list::read(settings) {
+            Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
+            Ok(found) => found.list.hosts.iter().map(|spec| line(spec) + "\n").collect(),
+            Err(missing) => return complain(&missing, log),
+        },
+    };
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Exit::SUCCESS,
+        Err(_) => Exit::IO_ERROR,
+    }
+}
+
+/// Says why there is no host list, and gives the code to exit with.
+pub(crate) fn complain(missing: &Missing, log: &Log) -> Exit {
+    match missing {
+        Missing::Nowhere => {
+            log.error("there is no host list", "set DISTCC_HOSTS='HOST/LIMIT ...'");
+            Exit::NO_HOSTS
+        }
+        Missing::Bad { place, error } => {
+            log.error(&format!("{place}: {error}"), error.hint());
+            Exit::BAD_HOST_SPEC
+        }
+        Missing::NoText { place } => {
+            log.error(&format!("{place} is not UTF-8 text"), "");
+            Exit::BAD_HOST_SPEC
+        }
+    }
+}
+
+fn line(spec: &HostSpec) -> String {
+    let options = [(spec.compresses, ",lzo"), (spec.pump, ",cpp"), (spec.down, ",down")];
+    let options: String =
+        options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect();
+    match &spec.host {
+        Host::Local => format!("localhost/{}{options}", spec.n_slots),
+        host => format!("{host}/{}{options}", spec.n_slots),
+    }
+}

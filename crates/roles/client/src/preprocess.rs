@@ -1,0 +1,154 @@
+//! The preprocessor of this machine, running while we do other things.
+
+use std::ffi::OsString;
+use std::io::{self, ErrorKind};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::process::{Child, ChildStderr, ChildStdout, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags};
+use rustix::io::Errno;
+use statedir::SlotLock;
+
+use crate::Context;
+use crate::exit::Exit;
+use crate::local;
+
+/// Room for text that the preprocessor has written and we have not read: it goes on while we
+/// connect.
+const PIPE_BYTES: usize = 1 << 20;
+
+/// The least room to read into.
+const READ_BYTES: usize = 64 << 10;
+
+/// A preprocessor at work. Dropping it ends it.
+pub(crate) struct Preprocessing {
+    child: Child,
+    stdout: Option<ChildStdout>,
+    stderr: Option<ChildStderr>,
+    text: Vec<u8>,
+    messages: Vec<u8>,
+    /// The slot it runs under.
+    _lock: Option<SlotLock>,
+}
+
+/// What it made.
+pub(crate) struct Preprocessed {
+    /// The preprocessed source.
+    pub(crate) text: Vec<u8>,
+    /// What the preprocessor said on standard error.
+    pub(crate) messages: Vec<u8>,
+}
+
+/// What a wait ended with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    /// It is still at work.
+    Running,
+    /// It has written all it will: see [`Preprocessing::finish`].
+    Done,
+    /// The peer that was watched meanwhile has something to say, or hung up.
+    PeerSpoke,
+}
+
+impl Preprocessing {
+    /// Starts the preprocessor with `words`, the compiler first.
+    pub(crate) fn start(
+        context: &Context,
+        words: &[OsString],
+        lock: Option<SlotLock>,
+    ) -> Result<Preprocessing, Exit> {
+        let mut command = local::command(context, words)?;
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().map_err(|error| local::could_not_run(context, words, &error))?;
+        sys::tidy_on_signal::forward_to(child.id());
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        if let Some(stdout) = &stdout {
+            let _ = rustix::io::ioctl_fionbio(stdout, true);
+            // More than the system allows for this user: then the usual size has to do.
+            let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE_BYTES);
+        }
+        if let Some(stderr) = &stderr {
+            let _ = rustix::io::ioctl_fionbio(stderr, true);
+        }
+        let (text, messages) = (Vec::new(), Vec::new());
+        Ok(Preprocessing { child, stdout, stderr, text, messages, _lock: lock })
+    }
+
+    /// Waits for output, at most for `pause` if that is given, and takes it in. Watches `peer`
+    /// meanwhile.
+    pub(crate) fn advance(
+        &mut self,
+        peer: Option<BorrowedFd<'_>>,
+        pause: Option<Duration>,
+    ) -> io::Result<Progress> {
+        if self.stdout.is_none() && self.stderr.is_none() {
+            return Ok(Progress::Done);
+        }
+        let ends = [
+            self.stdout.as_ref().map(|end| end.as_fd()),
+            self.stderr.as_ref().map(|end| end.as_fd()),
+            peer,
+        ];
+        let mut polled: Vec<PollFd<'_>> = ends
+            .into_iter()
+            .flatten()
+            .map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN))
+            .collect();
+        match transport::wait(&mut polled, pause.unwrap_or(Duration::MAX)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(Progress::Running),
+            Err(error) => return Err(error),
+        }
+        let peer_spoke =
+            peer.is_some() && polled.last().is_some_and(|end| !end.revents().is_empty());
+        if take_all(self.stdout.as_ref(), &mut self.text)? {
+            self.stdout = None;
+        }
+        if take_all(self.stderr.as_ref(), &mut self.messages)? {
+            self.stderr = None;
+        }
+        Ok(if self.stdout.is_none() && self.stderr.is_none() {
+            Progress::Done
+        } else if peer_spoke {
+            Progress::PeerSpoke
+        } else {
+            Progress::Running
+        })
+    }
+
+    /// Waits for its end, and gives what it made.
+    pub(crate) fn finish(mut self) -> io::Result<(ExitStatus, Preprocessed)> {
+        let status = self.child.wait()?;
+        sys::tidy_on_signal::forward_to(0);
+        let text = std::mem::take(&mut self.text);
+        let messages = std::mem::take(&mut self.messages);
+        Ok((status, Preprocessed { text, messages }))
+    }
+}
+
+impl Drop for Preprocessing {
+    fn drop(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(Some(_))) {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+            sys::tidy_on_signal::forward_to(0);
+        }
+    }
+}
+
+/// Reads what is there; true at the end.
+fn take_all(end: Option<&impl AsFd>, into: &mut Vec<u8>) -> io::Result<bool> {
+    let Some(end) = end else { return Ok(false) };
+    loop {
+        into.reserve(READ_BYTES);
+        match rustix::io::read(end, spare_capacity(into)) {
+            Ok(0) => return Ok(true),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

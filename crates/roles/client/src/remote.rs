@@ -1,0 +1,266 @@
+//! One job at one server, and everything that can go wrong with it.
+
+use std::ffi::OsString;
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::time::Duration;
+
+use hosts::{Host, HostSpec};
+use toolchain::{CompilerVersion, ObjectKind};
+use transport::{Connection, Sent};
+use wire::{Limits, Reply, ReplyDecoder, Version, WireError};
+
+use crate::exit::Exit;
+
+/// How long a connection may take. Source: behavior of distcc 3.4.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How much is read at once.
+const READ_BYTES: usize = 128 << 10;
+
+/// What was going on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    Sending,
+    Waiting,
+    Receiving,
+}
+
+/// Why a host gave no usable answer.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// No connection.
+    Connect(io::Error),
+    /// The connection broke, or was silent for too long.
+    Io { step: Step, source: io::Error },
+    /// The server hung up without a word: so distcc 3.4 refuses.
+    HungUp,
+    /// It hung up in the middle of its answer, or answered nonsense.
+    Wire(WireError),
+    /// It answered that it will not, or cannot, do the job.
+    Refused { exit: Exit, text: String },
+    /// Its compiler failed for a reason that is not in the source.
+    Fault(String),
+    /// Its compiler was ended by a signal.
+    Killed { signal: u8 },
+    /// It made an object for another machine.
+    WrongKind { got: Option<ObjectKind>, expected: ObjectKind },
+    /// Its compiler is not the one of this machine.
+    WrongVersion { got: CompilerVersion, expected: CompilerVersion },
+}
+
+/// What to do after a [`Trouble`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Leave the host alone for a while, and ask another.
+    BackOff,
+    /// Ask another; this one is fine for other jobs.
+    AnotherHost,
+    /// No other host would do better.
+    Here,
+}
+
+impl Trouble {
+    /// What happened, as the end of "failed to distribute FILE to HOST: ...".
+    pub(crate) fn says(&self) -> String {
+        match self {
+            Trouble::Connect(error) if error.kind() == io::ErrorKind::TimedOut => {
+                format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
+            }
+            Trouble::Connect(error) => format!("could not connect: {}", plain(error)),
+            Trouble::Io { step, source } => {
+                let step = match step {
+                    Step::Sending => "sending",
+                    Step::Waiting => "waiting for the object",
+                    Step::Receiving => "receiving",
+                };
+                format!("{} while {step}", plain(source))
+            }
+            Trouble::HungUp => "it hung up without an answer".to_owned(),
+            Trouble::Wire(WireError::Truncated { awaited }) => {
+                format!("its answer ended before {awaited}")
+            }
+            Trouble::Wire(error) => format!("its answer is not understood: {error}"),
+            Trouble::Refused { exit, text } if text.trim().is_empty() => {
+                format!("it refused with code {exit}")
+            }
+            Trouble::Refused { text, .. } => format!("it refused: {}", text.trim()),
+            Trouble::Fault(line) => format!("its compiler could not do its work: {line}"),
+            Trouble::Killed { signal } => format!("its compiler was ended by signal {signal}"),
+            Trouble::WrongKind { got: Some(got), expected } => {
+                format!("its object is {got}, and the compiler of this machine makes {expected}")
+            }
+            Trouble::WrongKind { got: None, .. } => {
+                "it sent something that is no object".to_owned()
+            }
+            Trouble::WrongVersion { got, expected } => {
+                format!("its compiler is {got}, and the one of this machine is {expected}")
+            }
+        }
+    }
+
+    /// What the user may do.
+    pub(crate) fn hint(&self, spec: &HostSpec, compiler: &str) -> String {
+        let host = &spec.host;
+        match self {
+            Trouble::Connect(error) => match error.kind() {
+                io::ErrorKind::ConnectionRefused => {
+                    format!("start distccd on {}, or give its port as HOST:PORT", name(host))
+                }
+                io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => {
+                    format!("is {} up, and does its firewall let the port in?", name(host))
+                }
+                _ => format!("check the entry `{host}` of the host list"),
+            },
+            Trouble::HungUp => format!(
+                "distccd 3.4 does so when it does not allow this machine's address (--allow) or \
+                 `{compiler}` (a link in /usr/lib/distcc); its log on {} tells",
+                name(host)
+            ),
+            Trouble::Wire(_) => format!("is it a distccd that listens at {host}?"),
+            Trouble::WrongKind { .. } => format!(
+                "give distccd on {} a PATH that begins with the folder of a `{compiler}` for this \
+                 machine's kind",
+                name(host)
+            ),
+            Trouble::WrongVersion { expected, .. } => {
+                format!("install {expected} on {}, or take it out of the host list", name(host))
+            }
+            Trouble::Io { step: Step::Waiting, source }
+                if source.kind() == io::ErrorKind::TimedOut =>
+            {
+                "DISTCC_IO_TIMEOUT sets the longest silence in seconds, 0 for no limit".to_owned()
+            }
+            // A refusal brings its hint along.
+            Trouble::Io { .. } | Trouble::Refused { .. } => String::new(),
+            Trouble::Fault(_) | Trouble::Killed { .. } => {
+                format!("look at memory, disk and the compiler on {}", name(host))
+            }
+        }
+    }
+
+    /// The exit code when there is no fallback.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Trouble::Connect(_) => Exit::CONNECT_FAILED,
+            Trouble::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
+                Exit::TIMED_OUT
+            }
+            Trouble::Io { .. } => Exit::IO_ERROR,
+            Trouble::HungUp | Trouble::Wire(WireError::Truncated { .. }) => Exit::TRUNCATED,
+            Trouble::Wire(_) => Exit::PROTOCOL_ERROR,
+            Trouble::Refused { exit, .. } => *exit,
+            Trouble::Fault(_) | Trouble::Killed { .. } => Exit::COMPILER_CRASHED,
+            Trouble::WrongKind { .. } | Trouble::WrongVersion { .. } => Exit::FAILED,
+        }
+    }
+
+    pub(crate) fn next(&self) -> Next {
+        match self {
+            Trouble::Refused { exit: Exit::BAD_ARGUMENTS | Exit::TIMED_OUT, .. } => Next::Here,
+            Trouble::Refused { exit: Exit::BUSY, .. } | Trouble::Killed { .. } => Next::AnotherHost,
+            _ => Next::BackOff,
+        }
+    }
+}
+
+/// The system's words without Rust's "(os error N)".
+fn plain(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::TimedOut => "no sign of life for too long".to_owned(),
+        _ => {
+            let text = error.to_string();
+            let text = text.split(" (os error").next().unwrap_or_default();
+            text.strip_prefix("failed to lookup address information: ").unwrap_or(text).to_owned()
+        }
+    }
+}
+
+fn name(host: &Host) -> &str {
+    match host {
+        Host::Local => "localhost",
+        Host::Tcp { name, .. } => name,
+    }
+}
+
+/// A conversation with one server.
+pub(crate) struct Conversation {
+    connection: Connection,
+    version: Version,
+    idle: Duration,
+    answered_early: bool,
+}
+
+impl Conversation {
+    /// Connects, and sends what is known before the source is: the command.
+    pub(crate) fn begin(
+        spec: &HostSpec,
+        command: &[OsString],
+        io_timeout: Option<Duration>,
+    ) -> Result<Conversation, Trouble> {
+        let Host::Tcp { name, port } = &spec.host else {
+            return Err(Trouble::Connect(io::ErrorKind::Unsupported.into()));
+        };
+        let connection =
+            Connection::connect(name, *port, CONNECT_TIMEOUT).map_err(Trouble::Connect)?;
+        let version = if spec.compresses { Version::V2 } else { Version::V1 };
+        let idle = io_timeout.unwrap_or(Duration::MAX);
+        let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+        let head = wire::encode_request_head(version, &words).map_err(Trouble::Wire)?;
+        let mut conversation = Conversation { connection, version, idle, answered_early: false };
+        conversation.send(&[&head])?;
+        Ok(conversation)
+    }
+
+    /// What to watch for an answer that comes too early.
+    pub(crate) fn input(&self) -> std::os::fd::BorrowedFd<'_> {
+        self.connection.input()
+    }
+
+    /// Sends the source.
+    pub(crate) fn send_source(&mut self, text: &[u8]) -> Result<(), Trouble> {
+        let (token, body) = wire::encode_source(self.version, text).map_err(Trouble::Wire)?;
+        self.send(&[&token, &body])
+    }
+
+    fn send(&mut self, pieces: &[&[u8]]) -> Result<(), Trouble> {
+        if self.answered_early {
+            return Ok(());
+        }
+        let sent = self
+            .connection
+            .send(pieces, self.idle)
+            .map_err(|source| Trouble::Io { step: Step::Sending, source })?;
+        self.answered_early = sent == Sent::PeerSpokeFirst;
+        Ok(())
+    }
+
+    /// Receives the answer. `on_answer` is called once, when it begins to come.
+    pub(crate) fn receive(&self, mut on_answer: impl FnMut()) -> Result<Reply, Trouble> {
+        let mut decoder = ReplyDecoder::new(self.version, Limits::DEFAULT);
+        let mut buffer = vec![0; READ_BYTES];
+        let mut n_received = 0;
+        loop {
+            let step = if n_received == 0 { Step::Waiting } else { Step::Receiving };
+            let n_bytes = match self.connection.receive(&mut buffer, self.idle) {
+                Ok(n_bytes) => n_bytes,
+                // A reset is what a close looks like when some of our bytes were never read.
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
+                Err(source) => return Err(Trouble::Io { step, source }),
+            };
+            if n_bytes == 0 && n_received == 0 {
+                return Err(Trouble::HungUp);
+            }
+            if n_bytes == 0 {
+                return Err(Trouble::Wire(decoder.truncated()));
+            }
+            if n_received == 0 {
+                on_answer();
+            }
+            n_received += n_bytes;
+            if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(Trouble::Wire)? {
+                return Ok(reply);
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Everything the environment says, read once.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+/// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `DISTCC_HOSTS`: the host list, if it does not come from a file.
+    pub hosts: Option<OsString>,
+    /// `DISTCC_DIR`: the state folder; default `~/.distcc`.
+    pub state_dir: Option<OsString>,
+    /// `HOME`.
+    pub home: Option<OsString>,
+    /// `PATH`: where compilers are looked for.
+    pub path: OsString,
+    /// `TMPDIR`; default `/tmp`.
+    pub temporary: PathBuf,
+    /// `DISTCC_VERBOSE`: tell what is done and why.
+    pub verbose: bool,
+    /// `DISTCC_LOG`: a file for messages; default standard error.
+    pub log: Option<PathBuf>,
+    /// `DISTCC_FALLBACK`: whether a job that no server did is done here. Default yes.
+    pub fallback: bool,
+    /// `DISTCC_BACKOFF_PERIOD`: how long to leave a host alone after a failure there. Zero: never
+    /// back off. Default 60 s.
+    pub backoff_period: Duration,
+    /// `DISTCC_IO_TIMEOUT`: the longest silence of a server; `None`, written 0: no limit. Default
+    /// 300 s.
+    pub io_timeout: Option<Duration>,
+    /// `DISTCC_PAUSE_TIME_MSEC`: the longest pause between two looks for a free slot. Default 1 s.
+    pub pause: Duration,
+    /// `DISTCC_SKIP_LOCAL_RETRY`: `Some(false)`, written 0, has every failed compile repeated
+    /// here, as distcc 3.4 does. Default: a compiler's error is a result.
+    pub skip_local_retry: Option<bool>,
+    /// `_DISTCC_SAFEGUARD`: how often we are inside ourselves.
+    pub recursion: Option<u32>,
+    /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
+    pub pump: bool,
+    /// What was wrong with the above, for the user.
+    pub complaints: Vec<String>,
+}
+
+impl Settings {
+    /// Reads the environment. Values that mean nothing are complained of and left at their
+    /// defaults: a build should not fail for them.
+    #[must_use]
+    pub fn from_env() -> Settings {
+        Settings::read(|name| std::env::var_os(name))
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Settings {
+        let mut complaints = Vec::new();
+        let mut number = |name: &str| -> Option<u64> {
+            let text = variable(name)?;
+            match text.to_str().map(|text| u64::from_str(text.trim())) {
+                Some(Ok(number)) => Some(number),
+                _ => {
+                    complaints.push(format!(
+                        "{name}=`{}` is no number; using the default",
+                        text.to_string_lossy().escape_debug()
+                    ));
+                    None
+                }
+            }
+        };
+        let backoff_period = Duration::from_secs(number("DISTCC_BACKOFF_PERIOD").unwrap_or(60));
+        let io_timeout = match number("DISTCC_IO_TIMEOUT").unwrap_or(300) {
+            0 => None,
+            seconds => Some(Duration::from_secs(seconds)),
+        };
+        let pause = Duration::from_millis(number("DISTCC_PAUSE_TIME_MSEC").unwrap_or(1000));
+        let flag = |name: &str| variable(name).map(|value| !value.is_empty() && value != "0");
+        let path_of = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let recursion = variable("_DISTCC_SAFEGUARD")
+            .map(|value| value.to_str().and_then(|text| text.parse().ok()).unwrap_or(1));
+        Settings {
+            hosts: variable("DISTCC_HOSTS"),
+            state_dir: path_of("DISTCC_DIR"),
+            home: path_of("HOME"),
+            path: path_of("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
+            temporary: path_of("TMPDIR").unwrap_or_else(|| "/tmp".into()).into(),
+            verbose: flag("DISTCC_VERBOSE").unwrap_or(false),
+            log: path_of("DISTCC_LOG").map(PathBuf::from),
+            fallback: flag("DISTCC_FALLBACK").unwrap_or(true),
+            backoff_period,
+            io_timeout,
+            pause,
+            skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY"),
+            recursion,
+            pump: variable("INCLUDE_SERVER_PORT").is_some(),
+            complaints,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(pairs: &[(&str, &str)]) -> Settings {
+        Settings::read(|name| {
+            pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn defaults_are_distccs() {
+        let settings = settings(&[]);
+        assert_eq!(settings.backoff_period, Duration::from_secs(60));
+        assert_eq!(settings.io_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(settings.pause, Duration::from_secs(1));
+        assert!(settings.fallback && !settings.verbose && settings.complaints.is_empty());
+        assert_eq!((settings.skip_local_retry, settings.recursion), (None, None));
+    }
+
+    #[test]
+    fn zero_has_its_meaning() {
+        let settings = settings(&[
+            ("DISTCC_FALLBACK", "0"),
+            ("DISTCC_IO_TIMEOUT", "0"),
+            ("DISTCC_VERBOSE", "0"),
+            ("DISTCC_SKIP_LOCAL_RETRY", "0"),
+        ]);
+        assert!(!settings.fallback && !settings.verbose);
+        assert_eq!((settings.io_timeout, settings.skip_local_retry), (None, Some(false)));
+    }
+
+    #[test]
+    fn what_is_no_number_is_complained_of() {
+        let settings = settings(&[("DISTCC_IO_TIMEOUT", "soon")]);
+        assert_eq!(settings.io_timeout, Some(Duration::from_secs(300)));
+        assert_eq!(
+            settings.complaints,
+            ["DISTCC_IO_TIMEOUT=`soon` is no number; using the default"]
+        );
+    }
+}
