@@ -1,10 +1,8 @@
 //! `cargo xtask test`: everything that has to hold before a commit lands.
 
-use std::process::Command;
+use anyhow::Result;
 
-use anyhow::{Context, Result, ensure};
-
-use crate::{root, tidy};
+use crate::{cargo, tidy};
 
 /// Runs format, clippy, tidy, all tests and the documentation, and stops at the first that fails.
 pub(crate) fn run() -> Result<()> {
@@ -13,16 +11,4 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     cargo(&["test", "--workspace"])?;
     cargo(&["doc", "--workspace", "--no-deps"])
-}
-
-fn cargo(words: &[&str]) -> Result<()> {
-    eprintln!("xtask: cargo {}", words.join(" "));
-    let status = Command::new(env!("CARGO"))
-        .args(words)
-        .current_dir(root())
-        .env("RUSTDOCFLAGS", "-D warnings")
-        .status()
-        .context("could not start cargo")?;
-    ensure!(status.success(), "`cargo {}` failed: {status}", words.join(" "));
-    Ok(())
 }

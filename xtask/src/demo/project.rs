@@ -1,0 +1,155 @@
+//! The projects that the demo builds. Their sources come from crates.io and are never committed.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+/// A project and where its sources lie.
+pub(super) struct Project {
+    pub(super) name: &'static str,
+    /// The objects, relative to the build folder.
+    pub(super) objects: Vec<String>,
+    sources: PathBuf,
+    /// The extension of its sources, with the dot.
+    extension: &'static str,
+    /// The make variable of its compiler.
+    compiler: &'static str,
+    flags: &'static str,
+    /// A program to link of all objects, and words to try it out with.
+    program: Option<(&'static str, &'static str, &'static [&'static str])>,
+}
+
+/// The manifest of a package that has the sources as its dependencies.
+const MANIFEST: &str = "\
+[package]
+name = \"sources\"
+version = \"0.0.0\"
+edition = \"2021\"
+[lib]
+path = \"lib.rs\"
+[dependencies]
+lua-src = \"=547.0.0\"
+harfbuzz-sys = { version = \"=0.6.1\", default-features = false }
+[workspace]
+";
+
+/// Parts of HarfBuzz that need other libraries, are libraries of their own, or are tools.
+const NOT_HARFBUZZ: [&str; 13] = [
+    "harfbuzz",
+    "hb-cairo",
+    "hb-coretext",
+    "hb-directwrite",
+    "hb-ft",
+    "hb-gdi",
+    "hb-glib",
+    "hb-gobject",
+    "hb-graphite",
+    "hb-icu",
+    "hb-subset",
+    "hb-uniscribe",
+    "hb-wasm",
+];
+
+/// Fetches the packages that carry the sources.
+pub(super) fn fetch(folder: &Path) -> Result<Vec<Project>> {
+    std::fs::create_dir_all(folder)?;
+    std::fs::write(folder.join("Cargo.toml"), MANIFEST)?;
+    std::fs::write(folder.join("lib.rs"), "")?;
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--manifest-path"])
+        .arg(folder.join("Cargo.toml"))
+        .output()
+        .context("could not start cargo metadata")?;
+    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
+    let package = |name: &str| -> Result<PathBuf> {
+        let packages = metadata["packages"].as_array().context("no packages")?;
+        let package = packages.iter().find(|package| package["name"] == name);
+        let manifest = package.and_then(|package| package["manifest_path"].as_str());
+        let folder = manifest.and_then(|path| Path::new(path).parent());
+        Ok(folder.with_context(|| format!("cargo did not fetch {name}"))?.to_owned())
+    };
+    Ok(vec![
+        Project {
+            name: "Lua",
+            sources: package("lua-src")?.join("lua-5.4.7"),
+            extension: ".c",
+            compiler: "CC",
+            flags: "-O2 -Wall -std=gnu99 -DLUA_USE_POSIX",
+            program: Some(("lua", "-lm", &["-e", "print(_VERSION .. ' says 6*7=' .. 6*7)"])),
+            objects: Vec::new(),
+        }
+        .with_objects(|stem| stem != "luac")?,
+        Project {
+            name: "HarfBuzz",
+            sources: package("harfbuzz-sys")?.join("harfbuzz/src"),
+            extension: ".cc",
+            compiler: "CXX",
+            flags: "-O1 -std=c++11 -fno-exceptions -fno-rtti -DHAVE_PTHREAD",
+            program: None,
+            objects: Vec::new(),
+        }
+        .with_objects(|stem| {
+            stem.starts_with("hb-") && !NOT_HARFBUZZ.iter().any(|name| stem.starts_with(name))
+        })?,
+    ])
+}
+
+impl Project {
+    fn with_objects(mut self, wanted: impl Fn(&str) -> bool) -> Result<Project> {
+        for entry in std::fs::read_dir(&self.sources)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if let Some(stem) = name.strip_suffix(self.extension).filter(|stem| wanted(stem)) {
+                self.objects.push(format!("{stem}.o"));
+            }
+        }
+        self.objects.sort();
+        ensure!(!self.objects.is_empty(), "no sources in {}", self.sources.display());
+        Ok(self)
+    }
+
+    /// Copies the sources into `folder` and writes a makefile beside them.
+    pub(super) fn lay_out(&self, folder: &Path) -> Result<()> {
+        copy(&self.sources, &folder.join("src"))?;
+        let mut makefile = format!("OBJECTS = {}\n", self.objects.join(" "));
+        match self.program {
+            Some((program, libraries, _)) => {
+                writeln!(makefile, "all: {program}")?;
+                writeln!(makefile, "{program}: $(OBJECTS)\n\t$(CC) -o $@ $^ {libraries}")?;
+            }
+            None => writeln!(makefile, "all: $(OBJECTS)")?,
+        }
+        let (extension, compiler, flags) = (self.extension, self.compiler, self.flags);
+        writeln!(
+            makefile,
+            "%.o: src/%{extension}\n\t$({compiler}) {flags} -MMD -MF $*.d -c $< -o $@"
+        )?;
+        Ok(std::fs::write(folder.join("Makefile"), makefile)?)
+    }
+
+    /// Runs what was built.
+    pub(super) fn try_out(&self, folder: &Path) -> Result<()> {
+        let Some((program, _, words)) = self.program else { return Ok(()) };
+        let output = Command::new(folder.join(program)).args(words).output()?;
+        ensure!(output.status.success(), "{program} does not run: {}", output.status);
+        eprint!("demo: {program} runs: {}", String::from_utf8_lossy(&output.stdout));
+        Ok(())
+    }
+}
+
+/// Copies the files of a folder, and of those below it.
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}
