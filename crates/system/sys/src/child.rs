@@ -1,0 +1,69 @@
+//! What a child process does to itself between fork and exec.
+
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+/// The most that a child may write into one file: far beyond any object, and far from a full disk.
+const MOST_FILE_BYTES: libc::rlim_t = 4 << 30;
+
+/// Has the child of `command` end by SIGKILL when the thread that starts it ends, write no core
+/// files, and no file beyond all measure. The thread that starts it must therefore be the one that
+/// waits for it.
+pub fn bind_to_this_thread(command: &mut Command) {
+    let parent = std::process::id();
+    // SAFETY: the closure runs in the child after fork. It calls prctl, setrlimit and getppid,
+    // which are async-signal-safe system calls, and neither allocates nor takes a lock: the errors
+    // it returns are made of numbers.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the call above.
+            if libc::getppid() as u32 != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            for (resource, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_FSIZE, MOST_FILE_BYTES)]
+            {
+                let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+                if libc::getrlimit(resource, &raw mut limit) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+                limit.rlim_cur = most.min(limit.rlim_max);
+                limit.rlim_max = limit.rlim_cur;
+                if libc::setrlimit(resource, &raw const limit) != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_writes_no_core_files() {
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -c"]);
+        bind_to_this_thread(&mut command);
+        assert_eq!(command.output().unwrap().stdout, b"0\n");
+    }
+
+    #[test]
+    fn a_child_dies_with_the_thread_that_started_it() {
+        let mut child = std::thread::spawn(|| {
+            let mut command = Command::new("sleep");
+            command.arg("1000");
+            bind_to_this_thread(&mut command);
+            command.spawn().unwrap()
+        })
+        .join()
+        .unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGKILL));
+    }
+}
