@@ -155,7 +155,7 @@ impl Connection {
     /// would reset the connection and could destroy the words on their way.
     ///
     /// Gives up after `patience` or `n_bytes_most` dropped bytes.
-    pub fn close_gently(self, patience: Duration, n_bytes_most: u64) {
+    pub fn close_gently(&self, patience: Duration, n_bytes_most: u64) {
         let Ends::Socket(socket) = &self.ends else { return };
         let _ = rustix::net::shutdown(socket, rustix::net::Shutdown::Write);
         let deadline = Instant::now() + patience;

@@ -1,0 +1,65 @@
+//! Who the server is: not root.
+
+use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
+
+use crate::Failure;
+use crate::exit::Exit;
+use crate::log::{Level, Log};
+use crate::options::Options;
+
+/// Whom to become instead of root, the first that exists. Source: behavior of Debian's and
+/// upstream's distccd 3.4.
+const USERS: [&str; 3] = ["distccd", "distcc", "nobody"];
+
+/// The number of nobody where nobody has a name.
+const NOBODY: u32 = 65_534;
+
+/// Becomes the server's user for good, if we are root.
+pub(crate) fn drop_root(options: &Options, log: &Log) -> Result<(), Failure> {
+    if !Uid::effective().is_root() {
+        if options.user.is_some() {
+            log.write(Level::Warning, "identity", "not started by root: --user has no effect");
+        }
+        return Ok(());
+    }
+    let failed = |what: &str, error: nix::errno::Errno| {
+        Failure::new(Exit::SETUID_FAILED, format!("could not {what}: {error}"), "")
+    };
+    let named = match &options.user {
+        Some(name) => Some(user(name).ok_or_else(|| {
+            Failure::new(
+                Exit::SETUID_FAILED,
+                format!("--user `{}`: there is no such user", name.escape_debug()),
+                "make one for the server, as in: useradd --system distcc",
+            )
+        })?),
+        None => USERS.into_iter().find_map(user),
+    };
+    let (uid, gid) = match &named {
+        Some(user) => (user.uid, user.gid),
+        None => (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)),
+    };
+    match named.as_ref().and_then(|user| std::ffi::CString::new(user.name.as_str()).ok()) {
+        Some(name) => {
+            initgroups(&name, gid).map_err(|error| failed("leave root's groups", error))?
+        }
+        None => setgroups(&[gid]).map_err(|error| failed("leave root's groups", error))?,
+    }
+    setgid(gid).map_err(|error| failed("change the group", error))?;
+    setuid(uid).map_err(|error| failed("change the user", error))?;
+    if uid.is_root() {
+        log.write(
+            Level::Warning,
+            "identity",
+            "running compilers as root, because --user says so: any client becomes root here",
+        );
+    } else {
+        // No program that a job starts may become root again.
+        let _ = rustix::thread::set_no_new_privs(true);
+    }
+    Ok(())
+}
+
+fn user(name: &str) -> Option<User> {
+    User::from_name(name).ok().flatten()
+}

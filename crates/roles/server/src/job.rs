@@ -1,0 +1,445 @@
+//! One connection, from its first byte to the log line about it.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::ExitStatusExt;
+use std::path::Path;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use compiler_args::{ServerJob, server_job};
+use process::{Ending, JobFolder, Run};
+use rustix::event::{PollFd, PollFlags};
+use toolchain::Compiler;
+use transport::{Connection, Sent};
+use wire::{Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
+
+use crate::Context;
+use crate::exit::Exit;
+use crate::log::Level;
+use crate::refusal::Refusal;
+use crate::slots::{Asked, Slot};
+
+/// How much is read at once.
+const READ_BYTES: usize = 128 << 10;
+
+/// How long a refused client has to read its refusal.
+const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
+
+/// How much a refused client may still send meanwhile.
+const LAST_WORDS_BYTES: u64 = 64 << 20;
+
+/// How long a client that may not connect gets to name the version of its refusal.
+const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much a client may send beyond its request before it counts as gone.
+const MOST_EXTRA_BYTES: usize = 64 << 10;
+
+/// How much of a compiler's output is sent on, each stream.
+const MOST_MESSAGE_BYTES: u64 = 16 << 20;
+
+/// Why a job has no reply of a compiler.
+enum Failure {
+    /// The client closed, broke, or fell silent.
+    Gone(String),
+    /// We do not do it, and say why.
+    Refused(Refusal),
+}
+
+/// What is known of a job so far, for the log.
+#[derive(Default)]
+struct Told {
+    compiler: String,
+    input: String,
+}
+
+/// How a compile ended.
+struct Compiled {
+    reply: Reply,
+    result: &'static str,
+}
+
+/// Serves one connection, and gives the code for a server that serves only this one.
+pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<SocketAddr>) -> Exit {
+    let start = Instant::now();
+    let client = match peer {
+        Some(peer) => format!("{}:{}", peer.ip().to_canonical(), peer.port()),
+        None => "NOTSOCKET".to_owned(),
+    };
+    context.log.write(Level::Info, "serve", &format!("connection from {client}"));
+    let mut conversation = Conversation {
+        context,
+        connection,
+        decoder: RequestDecoder::new(context.limits),
+        told: Told::default(),
+        n_extra_bytes: 0,
+    };
+    if let Some(peer) = peer.filter(|peer| !context.access.lets_in(peer.ip())) {
+        let text = format!("connection from client '{client}' denied by access list");
+        context.log.write(Level::Error, "access", &text);
+        return conversation.turn_away(&Refusal::access_denied(peer.ip()));
+    }
+    let (line, exit) = match conversation.run() {
+        Ok(compiled) => (summary(&compiled), Exit::SUCCESS),
+        Err(Failure::Gone(why)) => {
+            context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
+            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR.0), Exit::IO_ERROR)
+        }
+        Err(Failure::Refused(refusal)) => {
+            context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
+            let result = match refusal.exit {
+                Exit::PROTOCOL_ERROR => "REJ_BAD_REQ",
+                Exit::BUSY => "REJ_OVERLOAD",
+                Exit::TIMED_OUT => "COMPILE_TIMEOUT",
+                _ => "OTHER",
+            };
+            let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit.0);
+            conversation.refuse(&refusal);
+            (line, refusal.exit)
+        }
+    };
+    let told = &conversation.told;
+    let milliseconds = start.elapsed().as_millis();
+    let text =
+        format!("client: {client} {line} time:{milliseconds}ms {} {}", told.compiler, told.input);
+    context.log.write(Level::Notice, "dcc_job_summary", &text);
+    exit
+}
+
+fn summary(compiled: &Compiled) -> String {
+    let status = compiled.reply.status;
+    let core = u8::from(status.signal().is_some() && status.0 & 0x80 != 0);
+    format!(
+        "{} exit:{} sig:{} core:{core} ret:0",
+        compiled.result,
+        status.code().unwrap_or_default(),
+        status.signal().unwrap_or_default()
+    )
+}
+
+struct Conversation<'a> {
+    context: &'a Context,
+    connection: Connection,
+    decoder: RequestDecoder,
+    told: Told,
+    n_extra_bytes: usize,
+}
+
+impl<'a> Conversation<'a> {
+    fn run(&mut self) -> Result<Compiled, Failure> {
+        let (request, job, compiler) = self.receive()?;
+        let folder = self
+            .context
+            .temporary
+            .job_folder()
+            .map_err(|error| failed("could not make a folder for the job", &error))?;
+        let compiled = self.compile(&request, &job, &compiler, &folder)?;
+        if self.context.environment.save_temps {
+            let mut folder = folder;
+            folder.keep();
+        }
+        let bytes = compiled
+            .reply
+            .encode(request.version)
+            .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
+        self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
+        Ok(compiled)
+    }
+
+    /// Receives the request. Compiler and options are judged as soon as they are there, before
+    /// the client has sent its source.
+    fn receive(&mut self) -> Result<(Request, ServerJob, Compiler), Failure> {
+        let mut buffer = vec![0; READ_BYTES];
+        let mut judged = None;
+        loop {
+            self.wait_for_client(self.context.environment.io_timeout)?;
+            let n_bytes = match self.connection.receive(&mut buffer, Duration::ZERO) {
+                Ok(0) => return Err(Failure::Gone(self.decoder.truncated().to_string())),
+                Ok(n_bytes) => n_bytes,
+                Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+                Err(error) => return Err(Failure::Gone(error.to_string())),
+            };
+            let mut input = &buffer[..n_bytes];
+            let request = self.decoder.push(&mut input).map_err(|error| bad_request(&error))?;
+            if let (None, Some(command)) = (&judged, self.decoder.command()) {
+                let command = command.to_vec();
+                judged = Some(self.judge(command)?);
+            }
+            if let Some(request) = request {
+                self.n_extra_bytes += input.len();
+                let (job, compiler) = match judged {
+                    Some(judged) => judged,
+                    None => self.judge(request.arguments.clone())?,
+                };
+                return Ok((request, job, compiler));
+            }
+        }
+    }
+
+    /// Whether this compiler may run with these words here.
+    fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(ServerJob, Compiler), Failure> {
+        let words: Vec<OsString> = command.into_iter().map(OsString::from_vec).collect();
+        self.told.compiler = words[0].to_string_lossy().into_owned();
+        let compiler =
+            self.context.whitelist.find(&words[0]).map_err(|denied| {
+                Failure::Refused(Refusal::compiler(&self.told.compiler, &denied))
+            })?;
+        let job = server_job(&words).map_err(|refusal| {
+            let text = format!("this command is not run for others: {refusal}");
+            Failure::Refused(Refusal::new(Exit::BAD_ARGUMENTS, text, refusal.hint()))
+        })?;
+        self.told.input = job.input_name().to_string_lossy().into_owned();
+        Ok((job, compiler))
+    }
+
+    fn compile(
+        &mut self,
+        request: &Request,
+        job: &ServerJob,
+        compiler: &Compiler,
+        folder: &JobFolder,
+    ) -> Result<Compiled, Failure> {
+        let input = input_name(job);
+        let output = OsString::from(format!("output{}", job.output_suffix()));
+        let write = |name: &OsStr| {
+            let path = folder.path().join(name);
+            File::create(&path).map_err(|error| failed("could not write a temporary file", &error))
+        };
+        write(&input)?
+            .write_all(&request.source)
+            .map_err(|error| failed("could not write the source", &error))?;
+        let (stdout, stderr) = (write(OsStr::new("stdout"))?, write(OsStr::new("stderr"))?);
+        let _slot = self.wait_for_slot()?;
+        let run = Run {
+            program: &compiler.program,
+            name: job.compiler(),
+            arguments: &job.command(&input, &output),
+            environment: &self.environment(compiler, folder),
+            folder: folder.path(),
+            stdout,
+            stderr,
+        };
+        let status = self.watch(run)?;
+        let mut reply = Reply {
+            status: WaitStatus(status.into_raw() as u32),
+            stderr: messages(&folder.path().join("stderr")),
+            stdout: messages(&folder.path().join("stdout")),
+            object: Vec::new(),
+        };
+        if !reply.status.is_success() {
+            return Ok(Compiled { reply, result: "COMPILE_ERROR" });
+        }
+        let output = folder.path().join(output);
+        // Not through a link: that could be a file of somebody else.
+        let is_file = std::fs::symlink_metadata(&output).is_ok_and(|found| found.is_file());
+        reply.object =
+            if is_file { std::fs::read(&output).unwrap_or_default() } else { Vec::new() };
+        if reply.object.is_empty() {
+            return Err(Failure::Refused(Refusal::new(
+                Exit::FAILED,
+                "the compiler said it succeeded, and wrote nothing",
+                "look at the disk and the compiler of the server",
+            )));
+        }
+        Ok(Compiled { reply, result: "COMPILE_OK" })
+    }
+
+    /// Runs the compiler for as long as the client is there.
+    fn watch(&mut self, run: Run<'_>) -> Result<ExitStatus, Failure> {
+        let name = run.program.display().to_string();
+        let deadline = self.context.job_lifetime.and_then(|life| Instant::now().checked_add(life));
+        let mut running = run.start().map_err(|error| {
+            Failure::Refused(Refusal::new(
+                Exit::COMPILER_MISSING,
+                format!("could not run {name}: {error}"),
+                "the server's user has to be able to execute it",
+            ))
+        })?;
+        loop {
+            let ending = {
+                let watched = [self.connection.input(), self.context.stop.rung()];
+                running.wait(&watched, deadline)
+            };
+            match ending.map_err(|error| failed("could not wait for the compiler", &error))? {
+                Ending::Ended(status) => return Ok(status),
+                Ending::TimedOut => {
+                    let seconds = self.context.job_lifetime.unwrap_or_default().as_secs();
+                    return Err(Failure::Refused(Refusal::new(
+                        Exit::TIMED_OUT,
+                        format!("the compiler was ended after {seconds} s"),
+                        "start the server with a longer --job-lifetime",
+                    )));
+                }
+                Ending::Spoke(0) => self.check_client()?,
+                Ending::Spoke(_) => return Err(stopping()),
+            }
+        }
+    }
+
+    fn wait_for_slot(&mut self) -> Result<Slot<'a>, Failure> {
+        let context = self.context;
+        let asked = context.slots.ask();
+        let mut place = match asked.map_err(|error| failed("could not queue the job", &error))? {
+            Asked::Slot(slot) => return Ok(slot),
+            Asked::Full => {
+                return Err(Failure::Refused(Refusal::new(
+                    Exit::BUSY,
+                    "too many jobs are waiting here already",
+                    "lower the server's limit in the host list: HOST/LIMIT",
+                )));
+            }
+            Asked::Queued(place) => place,
+        };
+        loop {
+            let client_spoke = {
+                let turn = place.turn();
+                let watched = [self.connection.input(), context.stop.rung()];
+                let watched: Vec<BorrowedFd<'_>> = watched.into_iter().chain(turn).collect();
+                let ready = wait_for_any(&watched, Duration::MAX)
+                    .map_err(|error| failed("could not wait for a slot", &error))?;
+                if ready[1] {
+                    return Err(stopping());
+                }
+                ready[0]
+            };
+            if client_spoke {
+                self.check_client()?;
+            }
+            place = match place.take() {
+                Ok(slot) => return Ok(slot),
+                Err(place) => place,
+            };
+        }
+    }
+
+    fn wait_for_client(&self, timeout: Duration) -> Result<(), Failure> {
+        let watched = [self.connection.input(), self.context.stop.rung()];
+        let ready = wait_for_any(&watched, timeout)
+            .map_err(|error| Failure::Gone(format!("waiting for the request: {error}")))?;
+        if ready[1] { Err(stopping()) } else { Ok(()) }
+    }
+
+    /// Looks why there is something to read while the client should be waiting.
+    fn check_client(&mut self) -> Result<(), Failure> {
+        let mut buffer = [0; 4096];
+        match self.connection.receive(&mut buffer, Duration::ZERO) {
+            Ok(0) => Err(Failure::Gone("the client hung up".to_owned())),
+            Ok(n_bytes) => {
+                self.n_extra_bytes += n_bytes;
+                if self.n_extra_bytes > MOST_EXTRA_BYTES {
+                    return Err(Failure::Gone("the client sends more than a request".to_owned()));
+                }
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(()),
+            Err(error) => Err(Failure::Gone(error.to_string())),
+        }
+    }
+
+    fn environment(&self, compiler: &Compiler, folder: &JobFolder) -> Vec<(OsString, OsString)> {
+        let environment = &self.context.environment;
+        let path = compiler.path.as_ref().unwrap_or(&environment.path);
+        let mut variables = environment.for_compilers.clone();
+        variables.extend([
+            ("PATH".into(), path.clone()),
+            ("TMPDIR".into(), folder.path().into()),
+            ("_DISTCC_SAFEGUARD".into(), "1".into()),
+        ]);
+        variables
+    }
+
+    fn send(&self, bytes: &[u8]) -> io::Result<()> {
+        match self.connection.send(&[bytes], self.context.environment.io_timeout)? {
+            Sent::Everything => Ok(()),
+            Sent::PeerSpokeFirst => Err(ErrorKind::ConnectionReset.into()),
+        }
+    }
+
+    /// Tells the client why not, in the version it asked in. A client that is still sending does
+    /// not keep us from answering.
+    fn refuse(&mut self, refusal: &Refusal) {
+        let version = self.decoder.version().unwrap_or(Version::V1);
+        let _ = self.connection.send(&[&refusal.encode(version)], LAST_WORDS_PATIENCE);
+        self.connection.close_gently(LAST_WORDS_PATIENCE, LAST_WORDS_BYTES);
+    }
+
+    /// Refuses a client that may not connect. It gets a moment to say in which version it wants
+    /// to hear that, and no more.
+    fn turn_away(&mut self, refusal: &Refusal) -> Exit {
+        let mut buffer = [0; 4096];
+        let mut n_bytes_seen = 0;
+        while self.decoder.version().is_none() && n_bytes_seen < buffer.len() {
+            if self.wait_for_client(STRANGER_PATIENCE).is_err() {
+                break;
+            }
+            match self.connection.receive(&mut buffer, Duration::ZERO) {
+                Ok(n_bytes @ 1..) => {
+                    n_bytes_seen += n_bytes;
+                    if self.decoder.push(&mut &buffer[..n_bytes]).is_err() {
+                        break;
+                    }
+                }
+                _ => break,
+            }
+        }
+        self.refuse(refusal);
+        refusal.exit
+    }
+}
+
+fn failed(what: &str, error: &io::Error) -> Failure {
+    Failure::Refused(Refusal::new(
+        Exit::IO_ERROR,
+        format!("{what}: {error}"),
+        "look at the temporary folder of the server (TMPDIR)",
+    ))
+}
+
+fn stopping() -> Failure {
+    Failure::Refused(Refusal::new(Exit::GONE, "this server is being stopped", ""))
+}
+
+fn bad_request(error: &WireError) -> Failure {
+    let hint = match error {
+        WireError::UnknownVersion { number: 3 } => {
+            "pump mode is not supported yet: take `,cpp` out of this host's entry"
+        }
+        WireError::UnknownVersion { .. } => "this server speaks the protocols 1 and 2",
+        _ => "",
+    };
+    Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, error.to_string(), hint))
+}
+
+/// The source's name in the job's folder: the client's base name with the suffix that tells it is
+/// preprocessed, because the name stands in the object when the text itself names no file.
+fn input_name(job: &ServerJob) -> OsString {
+    let stem = Path::new(job.input_name()).file_stem().unwrap_or_default().as_bytes();
+    let is_plain = !stem.is_empty() && stem.len() <= 200 && !stem.starts_with(b"-");
+    let stem = if is_plain && !stem.contains(&0) { stem } else { b"input" };
+    OsString::from_vec([stem, job.input_suffix().as_bytes()].concat())
+}
+
+/// What the compiler wrote to one of its streams, up to a limit.
+fn messages(path: &Path) -> Vec<u8> {
+    let mut text = Vec::new();
+    let Ok(file) = File::open(path) else { return text };
+    let _ = file.take(MOST_MESSAGE_BYTES).read_to_end(&mut text);
+    if text.len() as u64 == MOST_MESSAGE_BYTES {
+        text.extend_from_slice(b"\ndistccd: the rest of this output is left out\n");
+    }
+    text
+}
+
+/// Waits until one of `watched` is readable or has hung up, and says which.
+fn wait_for_any(watched: &[BorrowedFd<'_>], timeout: Duration) -> io::Result<Vec<bool>> {
+    let mut ends: Vec<PollFd<'_>> = watched
+        .iter()
+        .map(|end| PollFd::from_borrowed_fd(end.as_fd(), PollFlags::IN | PollFlags::RDHUP))
+        .collect();
+    transport::wait(&mut ends, timeout)?;
+    Ok(ends.iter().map(|end| !end.revents().is_empty()).collect())
+}

@@ -1,0 +1,198 @@
+//! The server: accepts jobs from the network, judges them, runs the compiler, replies.
+//!
+//! Three kinds of process take part. The *supervisor* is the daemon that people see: it holds the
+//! pid file, starts the *worker* and starts it again should it die, and ends whatever compilers a
+//! dead worker left. The worker accepts connections, a thread each, and runs the *compilers*, each
+//! a process group of its own. Killing any one of them leaves no compiler and no temporary file.
+
+mod access;
+mod environment;
+mod exit;
+mod identity;
+mod job;
+mod log;
+mod options;
+mod refusal;
+mod slots;
+mod supervisor;
+mod whitelist;
+mod worker;
+
+use std::ffi::OsString;
+use std::io::Write;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use process::TempRoot;
+use transport::Connection;
+use wire::Limits;
+
+pub use environment::Environment;
+
+use access::AccessList;
+use exit::Exit;
+use log::{Level, Log};
+use options::{Mode, Options, Request};
+use slots::Slots;
+use whitelist::Whitelist;
+use worker::Stop;
+
+/// What every job needs.
+struct Context {
+    environment: Environment,
+    access: AccessList,
+    whitelist: Whitelist,
+    log: Log,
+    slots: Slots,
+    temporary: TempRoot,
+    stop: Stop,
+    limits: Limits,
+    /// The longest a compiler may run; `None`: as long as somebody waits.
+    job_lifetime: Option<Duration>,
+}
+
+/// How much one peer may send: a preprocessed source of this size is far beyond any real one.
+const LIMITS: Limits =
+    Limits { body_bytes: 256 << 20, unpacked_bytes: 512 << 20, ..Limits::DEFAULT };
+
+/// Runs the server whose words (its own name first) are `args`, and says how to exit.
+pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let options = match options::read(args) {
+        Ok(Request::Serve(options)) => options,
+        Ok(Request::Print(text)) => {
+            return match std::io::stdout().write_all(text.as_bytes()) {
+                Ok(()) => Exit::SUCCESS.into(),
+                Err(_) => Exit::IO_ERROR.into(),
+            };
+        }
+        Err(usage) => return complain(&usage.text, &usage.hint, Exit::BAD_ARGUMENTS),
+    };
+    match run(&options, environment) {
+        Ok(exit) => exit.into(),
+        Err(failure) => complain(&failure.text, &failure.hint, failure.exit),
+    }
+}
+
+/// Why the server does not start.
+struct Failure {
+    text: String,
+    hint: String,
+    exit: Exit,
+}
+
+impl Failure {
+    fn new(exit: Exit, text: impl Into<String>, hint: impl Into<String>) -> Failure {
+        Failure { text: text.into(), hint: hint.into(), exit }
+    }
+}
+
+fn complain(text: &str, hint: &str, exit: Exit) -> ExitCode {
+    let mut message = format!("distccd[{}] ERROR: {text}\n", std::process::id());
+    if !hint.is_empty() {
+        message.push_str(&format!("      hint: {hint}\n"));
+    }
+    let _ = std::io::stderr().write_all(message.as_bytes());
+    exit.into()
+}
+
+fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
+    let is_inetd = match options.mode {
+        Mode::Inetd => true,
+        Mode::Daemon => false,
+        // As distcc 3.4 guesses: a socket comes from inetd, anything else from a person.
+        Mode::Guess => rustix::net::sockopt::socket_type(std::io::stdin()).is_ok(),
+    };
+    let log = Log::open(options);
+    for complaint in &environment.complaints {
+        log.write(Level::Warning, "settings", complaint);
+    }
+    if options.nice != 0 {
+        // Before root is dropped: a negative value needs it.
+        let _ = rustix::process::nice(options.nice);
+    }
+    let whitelist = Whitelist::new(options, &environment)?;
+    let access = access_list(options, is_inetd, &log)?;
+    if is_inetd {
+        return serve_inetd(options, environment, whitelist, access, log);
+    }
+    supervisor::run(options, environment, whitelist, access, log)
+}
+
+/// Who may connect. With no `--allow` at all only private networks may, except over inetd, where
+/// the super-server has judged already.
+fn access_list(options: &Options, is_inetd: bool, log: &Log) -> Result<AccessList, Failure> {
+    let mut access = AccessList::default();
+    for text in &options.allow {
+        access.allow(text).map_err(|error| {
+            Failure::new(
+                Exit::BAD_ARGUMENTS,
+                format!("--allow `{}`: {error}", text.escape_debug()),
+                "--allow takes an address, a network or a name: --allow 192.168.0.0/24",
+            )
+        })?;
+    }
+    if options.allow_private {
+        access.allow_private();
+    } else if options.allow.is_empty() && is_inetd {
+        access.allow_all();
+    } else if options.allow.is_empty() {
+        access.allow_private();
+        log.write(
+            Level::Warning,
+            "access",
+            "no --allow given: serving private networks and this machine only; \
+             name yours, as in --allow 192.168.0.0/24",
+        );
+    }
+    Ok(access)
+}
+
+/// Serves the one job that comes over standard input.
+fn serve_inetd(
+    options: &Options,
+    environment: Environment,
+    whitelist: Whitelist,
+    access: AccessList,
+    log: Log,
+) -> Result<Exit, Failure> {
+    identity::drop_root(options, &log)?;
+    let temporary = temporary_root(&environment)?;
+    let no_copy = |error: std::io::Error| {
+        Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
+    };
+    let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(no_copy)?;
+    let output = std::io::stdout().as_fd().try_clone_to_owned().map_err(no_copy)?;
+    let connection = Connection::from_pipes(input, output).map_err(no_copy)?;
+    let stop = Stop::new().map_err(no_copy)?;
+    let context = Arc::new(Context {
+        environment,
+        access,
+        whitelist,
+        log,
+        slots: Slots::new(1, 1),
+        temporary,
+        stop,
+        limits: LIMITS,
+        job_lifetime: options.job_lifetime,
+    });
+    let peer = connection.peer();
+    worker::stop_on_signals(&context).map_err(no_copy)?;
+    let exit = job::serve(&context, connection, peer);
+    context.temporary.remove();
+    Ok(exit)
+}
+
+fn temporary_root(environment: &Environment) -> Result<TempRoot, Failure> {
+    TempRoot::create(&environment.temporary).map_err(|error| {
+        Failure::new(
+            Exit::IO_ERROR,
+            format!(
+                "could not make a temporary folder in {}: {error}",
+                environment.temporary.display()
+            ),
+            "set TMPDIR to a folder that the server's user can write",
+        )
+    })
+}

@@ -1,0 +1,152 @@
+//! The log: distcc 3.4's lines, to syslog, a file or standard error.
+
+use std::fs::{File, OpenOptions};
+use std::io::Write;
+use std::os::unix::net::UnixDatagram;
+
+use crate::options::Options;
+
+/// How much a line matters; the numbers are syslog's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Level {
+    Critical = 2,
+    Error = 3,
+    Warning = 4,
+    Notice = 5,
+    Info = 6,
+    Debug = 7,
+}
+
+impl Level {
+    pub(crate) fn from_name(name: &str) -> Option<Level> {
+        Some(match name {
+            "critical" | "crit" | "emerg" | "alert" => Level::Critical,
+            "error" | "err" => Level::Error,
+            "warning" | "warn" => Level::Warning,
+            "notice" => Level::Notice,
+            "info" => Level::Info,
+            "debug" => Level::Debug,
+            _ => return None,
+        })
+    }
+
+    /// The word in front of the text; the lower levels have none.
+    fn word(self) -> &'static str {
+        match self {
+            Level::Critical => "CRITICAL! ",
+            Level::Error => "ERROR: ",
+            Level::Warning => "Warning: ",
+            Level::Notice | Level::Info | Level::Debug => "",
+        }
+    }
+}
+
+/// Where lines go.
+#[derive(Debug)]
+enum Sink {
+    Stderr,
+    File(File),
+    Syslog(UnixDatagram),
+}
+
+/// The log of one process.
+#[derive(Debug)]
+pub(crate) struct Log {
+    sink: Sink,
+    level: Level,
+}
+
+/// Syslog's number for daemons, shifted to its place.
+const FACILITY: u8 = 3 << 3;
+
+impl Log {
+    /// Opens what the options name, while we are still root. Where that fails, standard error
+    /// gets one line and the log goes to syslog, as with distcc 3.4.
+    pub(crate) fn open(options: &Options) -> Log {
+        let sink = match &options.log_file {
+            _ if options.log_stderr => Sink::Stderr,
+            Some(path) => match OpenOptions::new().append(true).create(true).open(path) {
+                Ok(file) => Sink::File(file),
+                Err(error) => {
+                    eprintln!(
+                        "distccd[{}] ERROR: could not open the log file {}: {error}; logging to \
+                         syslog instead\n      hint: make the file, and let the server's user \
+                         write it",
+                        std::process::id(),
+                        path.display()
+                    );
+                    syslog()
+                }
+            },
+            None => syslog(),
+        };
+        Log { sink, level: options.log_level }
+    }
+
+    /// Whether somebody has to close standard error with care: the log is written there.
+    pub(crate) fn uses_stderr(&self) -> bool {
+        matches!(self.sink, Sink::Stderr)
+    }
+
+    /// Writes one line, in one piece. `place` is the part of the server that speaks.
+    pub(crate) fn write(&self, level: Level, place: &str, text: &str) {
+        if level > self.level {
+            return;
+        }
+        let pid = std::process::id();
+        let text = escaped(text);
+        let line = format!("distccd[{pid}] ({place}) {}{text}\n", level.word());
+        let _ = match &self.sink {
+            Sink::Stderr => std::io::stderr().write_all(line.as_bytes()),
+            Sink::File(file) => {
+                let mut file = file;
+                file.write_all(line.as_bytes())
+            }
+            Sink::Syslog(socket) => {
+                let priority = FACILITY + level as u8;
+                let line = format!("<{priority}>distccd[{pid}]: ({place}) {}{text}", level.word());
+                socket.send(line.as_bytes()).map(drop)
+            }
+        };
+    }
+}
+
+fn syslog() -> Sink {
+    let socket = UnixDatagram::unbound().and_then(|socket| {
+        socket.connect("/dev/log")?;
+        // A log that is not read must not stop the server.
+        socket.set_nonblocking(true)?;
+        Ok(socket)
+    });
+    socket.map_or(Sink::Stderr, Sink::Syslog)
+}
+
+/// A text on one line, without the control bytes that a peer may have put into a name.
+pub(crate) fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() {
+            escaped.extend(c.escape_default());
+        } else {
+            escaped.push(c);
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn levels_have_syslogs_order_and_names() {
+        assert!(Level::from_name("crit") < Level::from_name("debug"));
+        assert_eq!(Level::from_name("warn"), Some(Level::Warning));
+        assert_eq!(Level::from_name("loud"), None);
+    }
+
+    #[test]
+    fn a_name_cannot_forge_a_second_line() {
+        assert_eq!(escaped("a\nb\x1b[0m"), "a\\nb\\u{1b}[0m");
+    }
+}

@@ -1,0 +1,339 @@
+//! The command line.
+
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::log::Level;
+
+/// How the server is to run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// `--daemon`: listen.
+    Daemon,
+    /// `--inetd`: serve the one job on standard input.
+    Inetd,
+    /// Neither was given.
+    #[default]
+    Guess,
+}
+
+/// The options, with their defaults. Source: distccd(1) 3.4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Options {
+    pub(crate) mode: Mode,
+    /// `--no-detach`: stay in the foreground.
+    pub(crate) no_detach: bool,
+    /// `--port`; default 3632.
+    pub(crate) port: u16,
+    /// `--listen`: a name or an address; default all.
+    pub(crate) listen: Option<String>,
+    /// `--allow`, as often as given.
+    pub(crate) allow: Vec<String>,
+    /// `--allow-private`.
+    pub(crate) allow_private: bool,
+    /// `--jobs`: how many compilers run at once; default processors + 2.
+    pub(crate) n_jobs: usize,
+    /// `--job-lifetime`: the longest a compiler may run; default no limit.
+    pub(crate) job_lifetime: Option<Duration>,
+    /// `--nice`: added to the own nice value; default 5.
+    pub(crate) nice: i32,
+    /// `--user`: who to be instead of root.
+    pub(crate) user: Option<String>,
+    /// `--pid-file`.
+    pub(crate) pid_file: Option<PathBuf>,
+    /// `--log-file`.
+    pub(crate) log_file: Option<PathBuf>,
+    /// `--log-stderr`: wins over a file.
+    pub(crate) log_stderr: bool,
+    /// `--log-level`; default notice.
+    pub(crate) log_level: Level,
+    /// `--make-me-a-botnet`: run whatever compiler is asked for.
+    pub(crate) any_compiler: bool,
+    /// `--compiler-whitelist`: the folder of links that name the compilers; default those of
+    /// distcc.
+    pub(crate) compiler_whitelist: Option<PathBuf>,
+}
+
+/// What the command line asks for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Request {
+    Serve(Box<Options>),
+    /// Print this and exit.
+    Print(String),
+}
+
+/// What is wrong with the command line (exit code 101).
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub(crate) text: String,
+    pub(crate) hint: String,
+}
+
+impl Usage {
+    fn new(text: impl Into<String>, hint: impl Into<String>) -> Usage {
+        Usage { text: text.into(), hint: hint.into() }
+    }
+}
+
+impl From<lexopt::Error> for Usage {
+    fn from(error: lexopt::Error) -> Usage {
+        Usage::new(error.to_string(), "distccd --help lists the options")
+    }
+}
+
+/// The most compilers that may be asked for at once.
+const MOST_JOBS: usize = 10_000;
+
+/// Options of distcc 3.4 that are still to come, and whether a value follows.
+const NOT_YET: [(&str, bool); 10] = [
+    ("stats", false),
+    ("stats-port", true),
+    ("zeroconf", false),
+    ("auth", false),
+    ("blacklist", true),
+    ("whitelist", true),
+    ("show-principal", false),
+    ("lifetime", true),
+    ("no-fork", false),
+    ("wizard", false),
+];
+
+const HELP: &str = "\
+usage: distccd [--daemon | --inetd] [OPTIONS]
+
+Compiles for other machines, those that --allow names.
+
+  --daemon                 listen on the network
+  --inetd                  serve the one job on standard input
+  --no-detach              with --daemon: stay in the foreground
+  -p, --port N             port to listen on (default 3632)
+  --listen ADDRESS         address to listen on (default all)
+  -a, --allow ADDRESS[/BITS]  whom to serve; may be repeated
+  --allow-private          serve private networks and this machine
+  -j, --jobs N             compilers at once (default processors + 2)
+  --job-lifetime SECONDS   end compilers that run longer (default 0: never)
+  -N, --nice N             lower the priority by N (default 5)
+  --user NAME              when started by root: whom to become
+                           (default distccd, distcc or nobody)
+  -P, --pid-file FILE      where to write the daemon's process id
+  --log-file FILE          where to log (default syslog)
+  --log-stderr             log to standard error
+  --log-level LEVEL        critical, error, warning, notice, info or debug
+  --verbose                the same as --log-level debug
+  --compiler-whitelist DIR folder whose links name the compilers that may run
+                           (default /usr/lib/distcc and /usr/local/lib/distcc)
+  --make-me-a-botnet       run any compiler, listed or not (--enable-tcp-insecure)
+  --help, --version
+";
+
+/// Reads the words, our own name first.
+pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usage> {
+    let mut options = defaults();
+    let mut parser = Parser::from_iter(args);
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Arg::Long("help") => return Ok(Request::Print(HELP.to_owned())),
+            Arg::Long("version") => {
+                return Ok(Request::Print(format!(
+                    "distccd {} (distcc-rs; speaks the protocols 1 and 2 of distcc 3.4)\n",
+                    env!("CARGO_PKG_VERSION")
+                )));
+            }
+            Arg::Long("daemon") => options.mode = with_daemon(options.mode),
+            Arg::Long("inetd") => options.mode = Mode::Inetd,
+            Arg::Long("no-detach") => options.no_detach = true,
+            // Has had no effect for long.
+            Arg::Long("no-fifo") => {}
+            Arg::Long("port") | Arg::Short('p') => {
+                options.port = number(&mut parser, "--port", 1, 65_535)? as u16;
+            }
+            Arg::Long("listen") => options.listen = Some(text(&mut parser, "--listen")?),
+            Arg::Long("allow") | Arg::Short('a') => {
+                let value = text(&mut parser, "--allow")?;
+                if value.starts_with('-') {
+                    return Err(Usage::new(
+                        format!("--allow lacks its address: `{value}` came instead"),
+                        "name the network to serve, as in --allow 192.168.0.0/24",
+                    ));
+                }
+                options.allow.push(value);
+            }
+            Arg::Long("allow-private") => options.allow_private = true,
+            Arg::Long("jobs") | Arg::Short('j') => {
+                options.n_jobs = number(&mut parser, "--jobs", 1, MOST_JOBS as i64)? as usize;
+            }
+            Arg::Long("job-lifetime") => {
+                let seconds = number(&mut parser, "--job-lifetime", i32::MIN.into(), i64::MAX)?;
+                options.job_lifetime =
+                    u64::try_from(seconds).ok().filter(|s| *s > 0).map(Duration::from_secs);
+            }
+            Arg::Long("nice") | Arg::Short('N') => {
+                options.nice = number(&mut parser, "--nice", -40, 40)? as i32;
+            }
+            Arg::Long("user") => options.user = Some(text(&mut parser, "--user")?),
+            Arg::Long("pid-file") | Arg::Short('P') => {
+                options.pid_file = Some(value(&mut parser, "--pid-file")?.into());
+            }
+            Arg::Long("log-file") => {
+                options.log_file = Some(value(&mut parser, "--log-file")?.into());
+            }
+            Arg::Long("log-stderr") => options.log_stderr = true,
+            Arg::Long("log-level") => {
+                let name = text(&mut parser, "--log-level")?;
+                options.log_level = Level::from_name(&name).ok_or_else(|| {
+                    Usage::new(
+                        format!("--log-level `{}` is no level", name.escape_debug()),
+                        "levels are critical, error, warning, notice, info and debug",
+                    )
+                })?;
+            }
+            Arg::Long("verbose") => options.log_level = Level::Debug,
+            Arg::Long("make-me-a-botnet" | "enable-tcp-insecure") => options.any_compiler = true,
+            Arg::Long("compiler-whitelist") => {
+                options.compiler_whitelist =
+                    Some(value(&mut parser, "--compiler-whitelist")?.into());
+            }
+            Arg::Long(name) if NOT_YET.iter().any(|(known, _)| *known == name) => {
+                return Err(Usage::new(
+                    format!("--{name} is not supported yet"),
+                    "leave it out for now",
+                ));
+            }
+            Arg::Short('W') => {
+                return Err(Usage::new("-W is not supported yet", "leave it out for now"));
+            }
+            // As distcc 3.4 does, without a word.
+            Arg::Value(_) => {}
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Request::Serve(Box::new(options)))
+}
+
+fn defaults() -> Options {
+    let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
+    Options {
+        mode: Mode::Guess,
+        no_detach: false,
+        port: 3632,
+        listen: None,
+        allow: Vec::new(),
+        allow_private: false,
+        n_jobs: (n_processors + 2).min(MOST_JOBS),
+        job_lifetime: None,
+        nice: 5,
+        user: None,
+        pid_file: None,
+        log_file: None,
+        log_stderr: false,
+        log_level: Level::Notice,
+        any_compiler: false,
+        compiler_whitelist: None,
+    }
+}
+
+/// `--inetd` wins over `--daemon`.
+fn with_daemon(mode: Mode) -> Mode {
+    if mode == Mode::Inetd { mode } else { Mode::Daemon }
+}
+
+fn value(parser: &mut Parser, option: &str) -> Result<OsString, Usage> {
+    parser
+        .value()
+        .map_err(|_| Usage::new(format!("{option} lacks its value"), "distccd --help shows it"))
+}
+
+fn text(parser: &mut Parser, option: &str) -> Result<String, Usage> {
+    value(parser, option)?
+        .string()
+        .map_err(|_| Usage::new(format!("the value of {option} is not UTF-8"), ""))
+}
+
+fn number(parser: &mut Parser, option: &str, least: i64, most: i64) -> Result<i64, Usage> {
+    let value = value(parser, option)?;
+    let parsed = OsStr::to_str(&value).and_then(|text| text.parse::<i64>().ok());
+    parsed.filter(|number| (least..=most).contains(number)).ok_or_else(|| {
+        let shown = value.to_string_lossy();
+        let range = if most == i64::MAX {
+            "a number of seconds".to_owned()
+        } else {
+            format!("a number from {least} to {most}")
+        };
+        Usage::new(format!("{option} takes {range}, not `{}`", shown.escape_debug()), "")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn words(command: &str) -> impl Iterator<Item = OsString> {
+        std::iter::once(OsString::from("distccd"))
+            .chain(command.split_whitespace().map(OsString::from))
+    }
+
+    fn options(command: &str) -> Options {
+        match read(words(command)) {
+            Ok(Request::Serve(options)) => *options,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn refuses(command: &str, expected: &str) {
+        assert_eq!(read(words(command)).unwrap_err().text, expected);
+    }
+
+    #[test]
+    fn options_take_their_value_in_both_spellings() {
+        let options = options(
+            "--daemon --no-detach --port=4000 -j 7 --allow 10.0.0.0/8 -a ::1 --nice=-5 \
+             --log-level info --job-lifetime 30 --user me -P /run/x --log-file=/log stray",
+        );
+        assert_eq!(options.mode, Mode::Daemon);
+        assert_eq!((options.port, options.n_jobs, options.nice), (4000, 7, -5));
+        assert_eq!(options.allow, ["10.0.0.0/8", "::1"]);
+        assert_eq!(options.job_lifetime, Some(Duration::from_secs(30)));
+        assert_eq!(options.log_level, Level::Info);
+        assert_eq!(options.pid_file, Some("/run/x".into()));
+    }
+
+    #[test]
+    fn inetd_wins() {
+        assert_eq!(options("--inetd --daemon").mode, Mode::Inetd);
+        assert_eq!(options("--daemon --inetd").mode, Mode::Inetd);
+        assert_eq!(options("").mode, Mode::Guess);
+    }
+
+    #[test]
+    fn a_negative_lifetime_is_none() {
+        assert_eq!(options("--job-lifetime=-1").job_lifetime, None);
+        assert_eq!(options("--job-lifetime 0").job_lifetime, None);
+    }
+
+    #[test]
+    fn the_stripped_walk_through_is_told_what_is_missing() {
+        refuses("--allow --jobs 20", "--allow lacks its address: `--jobs` came instead");
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named() {
+        refuses("--jobs 0", "--jobs takes a number from 1 to 10000, not `0`");
+        refuses("--port 65536", "--port takes a number from 1 to 65535, not `65536`");
+        refuses("--log-level loud", "--log-level `loud` is no level");
+        refuses("--jobs", "--jobs lacks its value");
+        refuses("--zeroconf", "--zeroconf is not supported yet");
+        refuses("--frobnicate", "invalid option '--frobnicate'");
+    }
+
+    proptest! {
+        #[test]
+        fn no_words_make_it_panic(command in "[-a-z0-9= /.]{0,40}") {
+            let _ = read(words(&command));
+        }
+    }
+}

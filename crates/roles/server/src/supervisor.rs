@@ -1,0 +1,286 @@
+//! The supervisor: the daemon that people see, and the parent of the worker.
+
+use std::fs::File;
+use std::io::{self, Seek, Write};
+use std::net::{TcpListener, ToSocketAddrs};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use nix::sys::signalfd::SignalFd;
+use process::{TempRoot, end_orphans};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, WaitOptions, kill_process, wait, waitpid};
+use sys::fork::{Fork, exit_at_once, fork};
+
+use crate::access::AccessList;
+use crate::exit::Exit;
+use crate::log::{Level, Log};
+use crate::options::Options;
+use crate::slots::Slots;
+use crate::whitelist::Whitelist;
+use crate::worker::{self, Stop, stop_signals, watch_signals};
+use crate::{Context, Environment, Failure, LIMITS, identity, temporary_root};
+
+/// How long the worker may take to stop before it is killed.
+const STOP_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The pause before a worker that died takes its place again.
+const RESTART_PAUSE: Duration = Duration::from_millis(500);
+
+/// Jobs that may wait for each one that runs.
+const WAITING_PER_JOB: usize = 16;
+
+/// The fewest jobs that may wait.
+const LEAST_WAITING: usize = 64;
+
+/// Listens, becomes a daemon, and keeps a worker at work until a signal ends it.
+pub(crate) fn run(
+    options: &Options,
+    environment: Environment,
+    whitelist: Whitelist,
+    access: AccessList,
+    log: Log,
+) -> Result<Exit, Failure> {
+    // Everything that may fail comes before the daemon leaves its terminal, and everything that
+    // may need root before it leaves root.
+    let listener = bind(options)?;
+    let pid_file = PidFile::open(options, &log);
+    identity::drop_root(options, &log)?;
+    let temporary = temporary_root(&environment)?;
+    if !options.no_detach {
+        let is_parent = detach(&log).map_err(|error| {
+            Failure::new(Exit::FAILED, format!("could not become a daemon: {error}"), "")
+        })?;
+        if is_parent {
+            return Ok(Exit::SUCCESS);
+        }
+    }
+    pid_file.write(&log);
+    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    log.write(
+        Level::Notice,
+        "start",
+        &format!("listening on {address}, pid {}", std::process::id()),
+    );
+    log.write(Level::Info, "start", &format!("allowing up to {} active jobs", options.n_jobs));
+    let context = Context {
+        environment,
+        access,
+        whitelist,
+        log,
+        slots: Slots::new(options.n_jobs, (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING)),
+        temporary,
+        stop: Stop::new().map_err(no_descriptor)?,
+        limits: LIMITS,
+        job_lifetime: options.job_lifetime,
+    };
+    let signal = supervise(context, &listener).map_err(no_descriptor)?;
+    pid_file.remove();
+    match signal {
+        Some(signal) => die_by(signal),
+        None => Ok(Exit::FAILED),
+    }
+}
+
+fn no_descriptor(error: io::Error) -> Failure {
+    Failure::new(Exit::FAILED, format!("could not start: {error}"), "")
+}
+
+fn bind(options: &Options) -> Result<TcpListener, Failure> {
+    let failed = |place: &str, error: io::Error| {
+        let hint = match error.kind() {
+            io::ErrorKind::AddrInUse => "is another distccd running? choose another --port",
+            io::ErrorKind::PermissionDenied => "ports below 1024 need root",
+            _ => "--listen takes an address of this machine",
+        };
+        let place = format!("{place}, port {}", options.port);
+        Failure::new(Exit::BIND_FAILED, format!("could not listen on {place}: {error}"), hint)
+    };
+    match &options.listen {
+        Some(name) => {
+            let addresses: Vec<_> = (name.as_str(), options.port)
+                .to_socket_addrs()
+                .map_err(|error| failed(name, error))?
+                .collect();
+            TcpListener::bind(&addresses[..]).map_err(|error| failed(name, error))
+        }
+        // Dual-stack where the machine has IPv6.
+        None => match TcpListener::bind(("::", options.port)) {
+            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
+                TcpListener::bind(("0.0.0.0", options.port))
+            }
+            bound => bound,
+        }
+        .map_err(|error| failed("all addresses", error)),
+    }
+}
+
+/// Leaves the terminal and the session. True in the process that was called, which is to exit.
+fn detach(log: &Log) -> io::Result<bool> {
+    if let Fork::Parent { .. } = fork()? {
+        return Ok(true);
+    }
+    rustix::process::setsid()?;
+    std::env::set_current_dir("/")?;
+    let null = File::options().read(true).write(true).open("/dev/null")?;
+    rustix::stdio::dup2_stdin(&null)?;
+    rustix::stdio::dup2_stdout(&null)?;
+    if !log.uses_stderr() {
+        rustix::stdio::dup2_stderr(&null)?;
+    }
+    Ok(false)
+}
+
+/// Keeps a worker at work. Gives the signal that ended it.
+fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Signal>> {
+    // Compilers whose worker died become our children, so that we can end them.
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
+    let mut signals = stop_signals();
+    signals.add(Signal::SIGCHLD);
+    let signals = watch_signals(&signals)?;
+    // The worker takes the context with it; this side keeps what outlives it.
+    let mut context = Some(context);
+    loop {
+        let supervisor = rustix::process::getpid();
+        let worker = match fork()? {
+            Fork::Parent { child } => Pid::from_raw(child),
+            Fork::Child => {
+                drop(signals);
+                // The parent's half of the memory is a copy: nothing here is shared with it but
+                // the listener and the lock of the temporary folder.
+                if let Some(context) = context.take() {
+                    become_worker(context, listener, supervisor);
+                }
+                exit_at_once(i32::from(Exit::FAILED.0));
+            }
+        };
+        let Some(kept) = &context else { return Ok(None) };
+        let (temporary, log) = (&kept.temporary, &kept.log);
+        let signal = wait_for_worker(&signals, worker)?;
+        if let Some(signal) = signal {
+            log.write(Level::Notice, "stop", &format!("stopping: {}", signal.as_str()));
+            stop_worker(worker);
+            clean_up(temporary, log);
+            temporary.remove();
+            return Ok(Some(signal));
+        }
+        log.write(
+            Level::Error,
+            "supervise",
+            "the worker died; its compilers are ended, and a new one starts",
+        );
+        clean_up(temporary, log);
+        std::thread::sleep(RESTART_PAUSE);
+    }
+}
+
+/// Serves jobs in the new process until it is told to stop, and exits.
+fn become_worker(context: Context, listener: &TcpListener, supervisor: Pid) {
+    // Should the supervisor be killed, we stop by ourselves. It may be dead already.
+    let bound =
+        rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
+    if bound.is_err() || rustix::process::getppid() != Some(supervisor) {
+        context.temporary.remove();
+        return;
+    }
+    let served = worker::run(context, listener);
+    exit_at_once(if served.is_ok() { 0 } else { i32::from(Exit::FAILED.0) });
+}
+
+/// Waits until the worker dies (`None`) or a signal asks us to stop. Reaps orphans meanwhile.
+fn wait_for_worker(signals: &SignalFd, worker: Option<Pid>) -> io::Result<Option<Signal>> {
+    loop {
+        let mut ends = [PollFd::new(signals, PollFlags::IN)];
+        match poll(&mut ends, None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        while let Some(told) = signals.read_signal()? {
+            match Signal::try_from(told.ssi_signo as i32) {
+                Ok(Signal::SIGCHLD) | Err(_) => {}
+                Ok(signal) => return Ok(Some(signal)),
+            }
+        }
+        while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
+            if Some(pid) == worker {
+                return Ok(None);
+            }
+        }
+    }
+}
+
+/// Asks the worker to stop, and kills it if it takes too long.
+fn stop_worker(worker: Option<Pid>) {
+    let Some(worker) = worker else { return };
+    let _ = kill_process(worker, rustix::process::Signal::TERM);
+    let deadline = Instant::now() + STOP_PATIENCE;
+    while let Ok(None) = waitpid(Some(worker), WaitOptions::NOHANG) {
+        if Instant::now() > deadline {
+            let _ = kill_process(worker, rustix::process::Signal::KILL);
+            let _ = waitpid(Some(worker), WaitOptions::empty());
+            return;
+        }
+        let pause = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+        let _ = poll(&mut [], Some(&pause));
+    }
+}
+
+/// Ends the compilers that a dead worker left, and removes its files.
+fn clean_up(temporary: &TempRoot, log: &Log) {
+    if !end_orphans(None) {
+        log.write(Level::Error, "supervise", "could not end all compilers of the dead worker");
+    }
+    temporary.remove_jobs();
+}
+
+/// Ends as the signal ends a process that does not catch it, which tells a shell what happened.
+fn die_by(signal: Signal) -> Result<Exit, Failure> {
+    let _ = stop_signals().thread_unblock();
+    let _ = nix::sys::signal::raise(signal);
+    Ok(Exit::SUCCESS)
+}
+
+/// The file that holds the daemon's process id.
+struct PidFile {
+    open: Option<(PathBuf, File)>,
+}
+
+impl PidFile {
+    /// Opens it while we are still root.
+    fn open(options: &Options, log: &Log) -> PidFile {
+        let Some(path) = &options.pid_file else { return PidFile { open: None } };
+        // The daemon will leave its working folder.
+        let path = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+        match File::options().write(true).create(true).truncate(false).open(&path) {
+            Ok(file) => PidFile { open: Some((path, file)) },
+            Err(error) => {
+                let text = format!("could not write the pid file {}: {error}", path.display());
+                log.write(Level::Error, "start", &text);
+                PidFile { open: None }
+            }
+        }
+    }
+
+    fn write(&self, log: &Log) {
+        let Some((path, file)) = &self.open else { return };
+        let mut file = file;
+        let written = file
+            .set_len(0)
+            .and_then(|()| file.rewind())
+            .and_then(|()| writeln!(file, "{}", std::process::id()));
+        if let Err(error) = written {
+            let text = format!("could not write the pid file {}: {error}", path.display());
+            log.write(Level::Error, "start", &text);
+        }
+    }
+
+    /// Removes it; where the folder is root's, empties it instead.
+    fn remove(&self) {
+        if let Some((path, file)) = &self.open
+            && std::fs::remove_file(path).is_err()
+        {
+            let _ = file.set_len(0);
+        }
+    }
+}
