@@ -1,16 +1,20 @@
-//! The project's chores, in Rust: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask demo`.
+//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`.
 
+mod fuzz;
 mod test;
 mod tidy;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::{Context, Result};
+
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  test    set up what the tests need, then format, clippy, tidy, all tests, docs
-  tidy    check the rules of the tree: layers, the client's dependencies
+  test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
+  tidy            check the rules of the tree: layers, the client's dependencies
+  fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
 
 fn main() -> ExitCode {
@@ -18,6 +22,7 @@ fn main() -> ExitCode {
     let result = match words.first().map(String::as_str) {
         Some("test") => test::run(),
         Some("tidy") => tidy::run(),
+        Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -34,6 +39,13 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The time to fuzz for, from the word after the chore.
+fn seconds(word: Option<&String>) -> Result<u32> {
+    word.map_or(Ok(fuzz::DEFAULT_SECONDS), |word| {
+        word.parse().with_context(|| format!("`{word}` is no number of seconds"))
+    })
 }
 
 /// The folder of the workspace.
