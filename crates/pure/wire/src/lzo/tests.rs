@@ -28,6 +28,9 @@ fn check(input: &[u8]) -> Vec<u8> {
         });
         panic!("{} bytes come back differing from byte {first:?} on: {packed:02x?}", input.len());
     }
+    if !packed.is_empty() {
+        assert_eq!(unpacked_size(&packed, input.len()), Some(input.len()));
+    }
     packed
 }
 
@@ -215,6 +218,34 @@ fn the_limit_is_a_limit() {
 }
 
 #[test]
+fn the_matches_that_only_other_encoders_write_are_counted() {
+    let block = [
+        // Two literals; two bytes of a match at distance 2, one literal; two at distance 1.
+        &b"\x13ab\x05\x00c\x00\x00"[..],
+        // A run of 33 + 11 * 255 + 1 at distance 1; four literals; three bytes at distance 2049.
+        b"\x20\0\0\0\0\0\0\0\0\0\0\0\x01\0\0",
+        b"\x01wxyz\x00\x00",
+        b"\x11\0\0",
+    ]
+    .concat();
+    let mut expected = b"ababccc".to_vec();
+    expected.resize(expected.len() + 33 + 11 * 255 + 1, b'c');
+    expected.extend(b"wxyzccc");
+    assert_eq!(unpacked_size(&block, usize::MAX), Some(expected.len()));
+    assert_eq!(decompress(&block, usize::MAX), Ok(expected));
+}
+
+#[test]
+fn a_bomb_is_refused_by_its_size_alone() {
+    // A run that says it is 255 times as long as the block, and then nothing: too large, not
+    // cut short.
+    let bomb = [&b"\x12x\x20"[..], &[0; 100_000], b"\x01\0\0"].concat();
+    let refused = decompress(&bomb, 20_000_000);
+    assert_eq!(refused, Err(LzoError::TooLarge { limit: 20_000_000 }));
+    assert_eq!(decompress(&bomb, 30_000_000), Err(LzoError::Corrupt));
+}
+
+#[test]
 fn a_cut_block_is_corrupt() {
     let packed = compress(&[&noise(300, 1)[..], &[7; 300]].concat());
     for length in 1..packed.len() {
@@ -281,5 +312,6 @@ proptest! {
         if let Ok(unpacked) = decompress(&block, limit) {
             prop_assert!(unpacked.len() <= limit);
         }
+        let _ = unpacked_size(&block, limit);
     }
 }
