@@ -1,7 +1,8 @@
-//! The project's chores, in Rust: `cargo xtask test`, `cargo xtask tidy`, `cargo xtask demo`.
+//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`.
 
 mod debian;
 mod demo;
+mod fuzz;
 mod test;
 mod tidy;
 
@@ -13,9 +14,10 @@ use anyhow::{Context, Result, ensure};
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
-  test    set up what the tests need, then format, clippy, tidy, all tests, docs
-  demo    build Lua and HarfBuzz on two servers of this machine, and compare every object
-  tidy    check the rules of the tree: layers, the client's dependencies
+  test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
+  tidy            check the rules of the tree: layers, the client's dependencies
+  demo            build Lua and HarfBuzz on two servers of this machine, compare every object
+  fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
 
 fn main() -> ExitCode {
@@ -24,6 +26,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
+        Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {
             print!("{USAGE}");
             return ExitCode::SUCCESS;
@@ -53,6 +56,13 @@ fn cargo(words: &[&str]) -> Result<()> {
         .context("could not start cargo")?;
     ensure!(status.success(), "`cargo {}` failed: {status}", words.join(" "));
     Ok(())
+}
+
+/// The time to fuzz for, from the word after the chore.
+fn seconds(word: Option<&String>) -> Result<u32> {
+    word.map_or(Ok(fuzz::DEFAULT_SECONDS), |word| {
+        word.parse().with_context(|| format!("`{word}` is no number of seconds"))
+    })
 }
 
 /// The folder of the workspace.

@@ -2,13 +2,23 @@
 
 use anyhow::Result;
 
-use crate::{cargo, tidy};
+use crate::{cargo, fuzz, tidy};
 
-/// Runs format, clippy, tidy, all tests and the documentation, and stops at the first that fails.
+/// The workspaces beside the main one.
+const OTHER_WORKSPACES: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
+
+/// Runs format, clippy, tidy, all tests, the documentation and the fuzzers for a while, and stops
+/// at the first that fails.
 pub(crate) fn run() -> Result<()> {
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
+    for manifest in OTHER_WORKSPACES {
+        cargo(&["fmt", "--manifest-path", manifest, "--check"])?;
+        let whole = ["--locked", "--all-targets", "--", "-D", "warnings"];
+        cargo(&[&["clippy", "--manifest-path", manifest][..], &whole].concat())?;
+    }
     tidy::run()?;
     cargo(&["test", "--workspace"])?;
-    cargo(&["doc", "--workspace", "--no-deps"])
+    cargo(&["doc", "--workspace", "--no-deps"])?;
+    fuzz::run(fuzz::DEFAULT_SECONDS)
 }
