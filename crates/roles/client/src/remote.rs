@@ -37,8 +37,8 @@ pub(crate) enum Trouble {
     HungUp,
     /// It hung up in the middle of its answer, or answered nonsense.
     Wire(WireError),
-    /// It answered that it will not, or cannot, do the job.
-    Refused { exit: Exit, text: String },
+    /// It answered that it will not, or cannot, do the job: its words, and its hint if it has one.
+    Refused { exit: Exit, text: String, hint: String },
     /// Its compiler failed for a reason that is not in the source.
     Fault(String),
     /// Its compiler was ended by a signal.
@@ -47,6 +47,26 @@ pub(crate) enum Trouble {
     WrongKind { got: Option<ObjectKind>, expected: ObjectKind },
     /// Its compiler is not the one of this machine.
     WrongVersion { got: CompilerVersion, expected: CompilerVersion },
+}
+
+impl Trouble {
+    /// A refusal as servers write it: messages like our own, and in ours a line with a hint.
+    pub(crate) fn refused(exit: Exit, stderr: &[u8]) -> Trouble {
+        let text = String::from_utf8_lossy(stderr);
+        let (hints, lines): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with("hint: "));
+        let lines: Vec<&str> = lines.into_iter().map(without_prefix).collect();
+        let hint = hints.first().and_then(|hint| hint.strip_prefix("hint: ")).unwrap_or_default();
+        Trouble::Refused { exit, text: lines.join("\n").trim().to_owned(), hint: hint.to_owned() }
+    }
+}
+
+/// A server's message without `distccd[PID] ERROR: ` in front.
+fn without_prefix(line: &str) -> &str {
+    match line.split_once("] ERROR: ") {
+        Some((prefix, rest)) if prefix.starts_with("distccd[") => rest,
+        _ => line,
+    }
 }
 
 /// What to do after a [`Trouble`].
@@ -81,10 +101,10 @@ impl Trouble {
                 format!("its answer ended before {awaited}")
             }
             Trouble::Wire(error) => format!("its answer is not understood: {error}"),
-            Trouble::Refused { exit, text } if text.trim().is_empty() => {
+            Trouble::Refused { exit, text, .. } if text.is_empty() => {
                 format!("it refused with code {exit}")
             }
-            Trouble::Refused { text, .. } => format!("it refused: {}", text.trim()),
+            Trouble::Refused { text, .. } => format!("it refused: {text}"),
             Trouble::Fault(line) => format!("its compiler could not do its work: {line}"),
             Trouble::Killed { signal } => format!("its compiler was ended by signal {signal}"),
             Trouble::WrongKind { got: Some(got), expected } => {
@@ -131,8 +151,8 @@ impl Trouble {
             {
                 "DISTCC_IO_TIMEOUT sets the longest silence in seconds, 0 for no limit".to_owned()
             }
-            // A refusal brings its hint along.
-            Trouble::Io { .. } | Trouble::Refused { .. } => String::new(),
+            Trouble::Refused { hint, .. } => hint.clone(),
+            Trouble::Io { .. } => String::new(),
             Trouble::Fault(_) | Trouble::Killed { .. } => {
                 format!("look at memory, disk and the compiler on {}", name(host))
             }
@@ -158,7 +178,9 @@ impl Trouble {
     pub(crate) fn next(&self) -> Next {
         match self {
             Trouble::Refused { exit: Exit::BAD_ARGUMENTS | Exit::TIMED_OUT, .. } => Next::Here,
-            Trouble::Refused { exit: Exit::BUSY, .. } | Trouble::Killed { .. } => Next::AnotherHost,
+            // Other jobs, for other compilers, are welcome there.
+            Trouble::Refused { exit: Exit::BUSY | Exit::COMPILER_MISSING, .. }
+            | Trouble::Killed { .. } => Next::AnotherHost,
             _ => Next::BackOff,
         }
     }

@@ -56,8 +56,7 @@ pub(crate) fn of(reply: &Reply) -> Verdict {
         return Verdict::Trouble(Trouble::Killed { signal });
     };
     if let Some(exit) = Exit::own(code) {
-        let text = String::from_utf8_lossy(&reply.stderr).into_owned();
-        return Verdict::Trouble(Trouble::Refused { exit, text });
+        return Verdict::Trouble(Trouble::refused(exit, &reply.stderr));
     }
     if code > 128 {
         return Verdict::Trouble(Trouble::Killed { signal: code - 128 });
@@ -123,8 +122,8 @@ mod tests {
         check(WaitStatus::exited(139), "", "its compiler was ended by signal 11");
         check(
             WaitStatus::exited(113),
-            "distccd[1] ERROR: no\nhint: x\n",
-            "it refused: distccd[1] ERROR: no\nhint: x",
+            "distccd[1] ERROR: not you\nhint: x\n",
+            "it refused: not you",
         );
         check(WaitStatus::exited(110), "", "it refused with code 110");
     }
