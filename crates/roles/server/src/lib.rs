@@ -112,6 +112,13 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         // Before root is dropped: a negative value needs it.
         let _ = rustix::process::nice(options.nice);
     }
+    if options.any_compiler {
+        log.write(
+            Level::Warning,
+            "start",
+            "--make-me-a-botnet: whoever may connect runs any program here as this user",
+        );
+    }
     let whitelist = Whitelist::new(options, &environment)?;
     let access = access_list(options, is_inetd, &log)?;
     if is_inetd {
