@@ -433,6 +433,45 @@ fn inetd_serves_one_job_over_pipes() {
 }
 
 #[test]
+fn a_signal_to_an_inetd_server_leaves_nothing() {
+    let world = World::new();
+    let mut blocking = world.blocking_compiler("gcc", STUBBORN);
+    let mut child = world
+        .distccd()
+        .args(["--inetd", "--log-stderr", &world.list_option()])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(&request(Version::V2, COMMAND, SOURCE)).unwrap();
+    blocking.wait_for_start();
+    kill(child.id() as i32, Signal::TERM);
+    let mut said = Vec::new();
+    child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
+    check_refused(&reply_in(&said), 117, &["stopped"]);
+    child.wait().unwrap();
+    world.wait_until_nothing_is_left();
+}
+
+#[test]
+fn a_temporary_folder_that_cannot_be_written_is_named() {
+    let world = World::new();
+    world.allow("gcc");
+    let missing = world.path().join("missing");
+    let port = free_port().to_string();
+    let output = run(world
+        .distccd()
+        .args(["--daemon", "--log-stderr", "--listen", "127.0.0.1", "--port", &port])
+        .arg(world.list_option())
+        .env("TMPDIR", &missing));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(107), "{said}");
+    assert!(said.contains(missing.to_str().unwrap()) && said.contains("TMPDIR"), "{said}");
+}
+
+#[test]
 fn a_socket_on_standard_input_means_inetd() {
     let world = World::new();
     world.compiler("gcc", WRITES_OBJECT);

@@ -148,14 +148,11 @@ struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     fn run(&mut self) -> Result<Compiled, Failure> {
         let (Request { version, source, .. }, job, compiler) = self.receive()?;
-        let mut folder = self
+        let folder = self
             .context
             .temporary
             .job_folder()
             .map_err(|error| failed("could not make a folder for the job", &error))?;
-        if self.context.environment.save_temps {
-            folder.keep();
-        }
         let compiled = self.compile(source, &job, &compiler, &folder)?;
         let bytes = compiled
             .reply

@@ -192,7 +192,7 @@ fn serve_inetd(
 }
 
 fn temporary_root(environment: &Environment) -> Result<TempRoot, Failure> {
-    TempRoot::create(&environment.temporary).map_err(|error| {
+    let mut temporary = TempRoot::create(&environment.temporary).map_err(|error| {
         Failure::new(
             Exit::IO_ERROR,
             format!(
@@ -201,5 +201,9 @@ fn temporary_root(environment: &Environment) -> Result<TempRoot, Failure> {
             ),
             "set TMPDIR to a folder that the server's user can write",
         )
-    })
+    })?;
+    if environment.save_temps {
+        temporary.keep_jobs();
+    }
+    Ok(temporary)
 }
