@@ -155,7 +155,8 @@ fn oddity(item: &Item<'_>) -> Option<Stay> {
         Item::Operand(_) => None,
         Item::Option { row, words, value } => {
             let reason = match row.effect {
-                Effect::Stay(reason) => reason,
+                // The option says it all, whatever its value is.
+                Effect::Stay(reason) => return Some(Stay::new(reason, &words[0])),
                 Effect::AssemblerWords if !assembler_words_are_harmless(value) => {
                     Reason::AssemblerOption
                 }

@@ -30,6 +30,9 @@ const READ_BYTES: usize = 128 << 10;
 /// How long a refused client has to read its refusal.
 const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same when the server is about to end.
+const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
+
 /// How much a refused client may still send meanwhile.
 const LAST_WORDS_BYTES: u64 = 64 << 20;
 
@@ -44,8 +47,10 @@ const MOST_MESSAGE_BYTES: u64 = 16 << 20;
 
 /// Why a job has no reply of a compiler.
 enum Failure {
-    /// The client closed, broke, or fell silent.
+    /// The client closed or broke.
     Gone(String),
+    /// The client fell silent for so long.
+    Silent(Duration),
     /// We do not do it, and say why.
     Refused(Refusal),
 }
@@ -89,6 +94,17 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
             context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
             (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR.0), Exit::IO_ERROR)
         }
+        Err(Failure::Silent(waited)) => {
+            let seconds = waited.as_secs();
+            let refusal = Refusal::new(
+                Exit::TIMED_OUT,
+                format!("nothing came from the client for {seconds} s"),
+                "the server waits longer with a larger DISTCC_IO_TIMEOUT",
+            );
+            context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
+            conversation.refuse(&refusal);
+            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit.0), refusal.exit)
+        }
         Err(Failure::Refused(refusal)) => {
             context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
             let result = match refusal.exit {
@@ -131,20 +147,16 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn run(&mut self) -> Result<Compiled, Failure> {
-        let (request, job, compiler) = self.receive()?;
+        let (Request { version, source, .. }, job, compiler) = self.receive()?;
         let folder = self
             .context
             .temporary
             .job_folder()
             .map_err(|error| failed("could not make a folder for the job", &error))?;
-        let compiled = self.compile(&request, &job, &compiler, &folder)?;
-        if self.context.environment.save_temps {
-            let mut folder = folder;
-            folder.keep();
-        }
+        let compiled = self.compile(source, &job, &compiler, &folder)?;
         let bytes = compiled
             .reply
-            .encode(request.version)
+            .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
         self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
         Ok(compiled)
@@ -198,7 +210,7 @@ impl<'a> Conversation<'a> {
 
     fn compile(
         &mut self,
-        request: &Request,
+        source: Vec<u8>,
         job: &ServerJob,
         compiler: &Compiler,
         folder: &JobFolder,
@@ -210,8 +222,10 @@ impl<'a> Conversation<'a> {
             File::create(&path).map_err(|error| failed("could not write a temporary file", &error))
         };
         write(&input)?
-            .write_all(&request.source)
+            .write_all(&source)
             .map_err(|error| failed("could not write the source", &error))?;
+        // Jobs may wait long, and many at once.
+        drop(source);
         let (stdout, stderr) = (write(OsStr::new("stdout"))?, write(OsStr::new("stderr"))?);
         let _slot = self.wait_for_slot()?;
         let run = Run {
@@ -318,8 +332,10 @@ impl<'a> Conversation<'a> {
 
     fn wait_for_client(&self, timeout: Duration) -> Result<(), Failure> {
         let watched = [self.connection.input(), self.context.stop.rung()];
-        let ready = wait_for_any(&watched, timeout)
-            .map_err(|error| Failure::Gone(format!("waiting for the request: {error}")))?;
+        let ready = wait_for_any(&watched, timeout).map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => Failure::Silent(timeout),
+            _ => Failure::Gone(format!("waiting for the request: {error}")),
+        })?;
         if ready[1] { Err(stopping()) } else { Ok(()) }
     }
 
@@ -363,27 +379,29 @@ impl<'a> Conversation<'a> {
     /// not keep us from answering.
     fn refuse(&mut self, refusal: &Refusal) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let _ = self.connection.send(&[&refusal.encode(version)], LAST_WORDS_PATIENCE);
-        self.connection.close_gently(LAST_WORDS_PATIENCE, LAST_WORDS_BYTES);
+        let patience = match refusal.exit {
+            Exit::GONE => STOPPING_PATIENCE,
+            _ => LAST_WORDS_PATIENCE,
+        };
+        let _ = self.connection.send(&[&refusal.encode(version)], patience);
+        self.connection.close_gently(patience, LAST_WORDS_BYTES);
     }
 
     /// Refuses a client that may not connect. It gets a moment to say in which version it wants
     /// to hear that, and no more.
     fn turn_away(&mut self, refusal: &Refusal) -> Exit {
         let mut buffer = [0; 4096];
-        let mut n_bytes_seen = 0;
-        while self.decoder.version().is_none() && n_bytes_seen < buffer.len() {
-            if self.wait_for_client(STRANGER_PATIENCE).is_err() {
+        let deadline = Instant::now() + STRANGER_PATIENCE;
+        while self.decoder.version().is_none() {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.wait_for_client(left).is_err() {
                 break;
             }
-            match self.connection.receive(&mut buffer, Duration::ZERO) {
-                Ok(n_bytes @ 1..) => {
-                    n_bytes_seen += n_bytes;
-                    if self.decoder.push(&mut &buffer[..n_bytes]).is_err() {
-                        break;
-                    }
-                }
-                _ => break,
+            let Ok(n_bytes @ 1..) = self.connection.receive(&mut buffer, Duration::ZERO) else {
+                break;
+            };
+            if self.decoder.push(&mut &buffer[..n_bytes]).is_err() {
+                break;
             }
         }
         self.refuse(refusal);

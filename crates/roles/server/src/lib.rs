@@ -112,6 +112,13 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         // Before root is dropped: a negative value needs it.
         let _ = rustix::process::nice(options.nice);
     }
+    if options.any_compiler {
+        log.write(
+            Level::Warning,
+            "start",
+            "--make-me-a-botnet: whoever may connect runs any program here as this user",
+        );
+    }
     let whitelist = Whitelist::new(options, &environment)?;
     let access = access_list(options, is_inetd, &log)?;
     if is_inetd {
@@ -185,7 +192,7 @@ fn serve_inetd(
 }
 
 fn temporary_root(environment: &Environment) -> Result<TempRoot, Failure> {
-    TempRoot::create(&environment.temporary).map_err(|error| {
+    let mut temporary = TempRoot::create(&environment.temporary).map_err(|error| {
         Failure::new(
             Exit::IO_ERROR,
             format!(
@@ -194,5 +201,9 @@ fn temporary_root(environment: &Environment) -> Result<TempRoot, Failure> {
             ),
             "set TMPDIR to a folder that the server's user can write",
         )
-    })
+    })?;
+    if environment.save_temps {
+        temporary.keep_jobs();
+    }
+    Ok(temporary)
 }

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Seek, Write};
 use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
@@ -23,7 +24,7 @@ use crate::worker::{self, Stop, stop_signals, watch_signals};
 use crate::{Context, Environment, Failure, LIMITS, identity, temporary_root};
 
 /// How long the worker may take to stop before it is killed.
-const STOP_PATIENCE: Duration = Duration::from_secs(5);
+const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pause before a worker that died takes its place again.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
@@ -176,15 +177,29 @@ fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Sign
 }
 
 /// Serves jobs in the new process until it is told to stop, and exits.
-fn become_worker(context: Context, listener: &TcpListener, supervisor: Pid) {
+fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) {
+    // Who kills the supervisor's whole process group leaves us to tidy up.
+    let _ = rustix::process::setpgid(None, None);
     // Should the supervisor be killed, we stop by ourselves. It may be dead already.
     let bound =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::TERM));
-    if bound.is_err() || rustix::process::getppid() != Some(supervisor) {
+    let is_orphan = || rustix::process::getppid() != Some(supervisor);
+    if bound.is_err() || is_orphan() {
         context.temporary.remove();
         return;
     }
-    let served = worker::run(context, listener);
+    // An event's state is shared by all who inherit it: one that an earlier worker rang would
+    // stop this one's jobs.
+    let Ok(stop) = Stop::new() else { return };
+    context.stop = stop;
+    let context = Arc::new(context);
+    let served = worker::run(&context, listener);
+    if is_orphan() {
+        context.temporary.remove();
+    } else {
+        // The next worker needs the folder itself.
+        context.temporary.remove_jobs();
+    }
     exit_at_once(if served.is_ok() { 0 } else { i32::from(Exit::FAILED.0) });
 }
 

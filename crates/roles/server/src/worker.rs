@@ -19,7 +19,7 @@ use crate::{Context, job};
 const MORE_CONNECTIONS: usize = 256;
 
 /// How long jobs get to end their compilers when the server stops.
-const STOP_PATIENCE: Duration = Duration::from_secs(3);
+const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
 /// The wish to stop, for all threads to see.
 #[derive(Debug)]
@@ -67,10 +67,9 @@ pub(crate) fn stop_on_signals(context: &Arc<Context>) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves until a signal says to stop, then ends all compilers and removes all temporary files.
-pub(crate) fn run(context: Context, listener: &TcpListener) -> io::Result<()> {
+/// Serves until a signal says to stop, then ends all compilers.
+pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<()> {
     let signals = watch_signals(&stop_signals())?;
-    let context = Arc::new(context);
     let n_connections = Arc::new(AtomicUsize::new(0));
     listener.set_nonblocking(true)?;
     loop {
@@ -84,7 +83,7 @@ pub(crate) fn run(context: Context, listener: &TcpListener) -> io::Result<()> {
             break;
         }
         if connection {
-            accept(&context, listener, &n_connections);
+            accept(context, listener, &n_connections);
         }
     }
     context.stop.ring();
@@ -92,7 +91,6 @@ pub(crate) fn run(context: Context, listener: &TcpListener) -> io::Result<()> {
     while n_connections.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
-    context.temporary.remove();
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub struct TempRoot {
     path: PathBuf,
     _lock: File,
     n_jobs: AtomicU64,
+    keep: bool,
 }
 
 impl TempRoot {
@@ -50,7 +51,7 @@ impl TempRoot {
                 && std::fs::metadata(path.join(LOCK))
                     .is_ok_and(|found| found.ino() == file.metadata().map_or(0, |own| own.ino()));
             if is_ours {
-                return Ok(TempRoot { path, _lock: file, n_jobs: AtomicU64::new(0) });
+                return Ok(TempRoot { path, _lock: file, n_jobs: AtomicU64::new(0), keep: false });
             }
         }
         Err(io::Error::new(io::ErrorKind::AlreadyExists, "no free name"))
@@ -71,11 +72,19 @@ impl TempRoot {
         // A worker that took a dead one's place counts from the start again.
         let path = self.path.join(format!("job_{}_{number}", std::process::id()));
         DirBuilder::new().mode(0o700).create(&path)?;
-        Ok(JobFolder { path, keep: false })
+        Ok(JobFolder { path, keep: self.keep })
+    }
+
+    /// Leaves the folders of jobs where they are, for somebody to look into.
+    pub fn keep_jobs(&mut self) {
+        self.keep = true;
     }
 
     /// Removes the folders of all jobs, as after the death of the process that ran them.
     pub fn remove_jobs(&self) {
+        if self.keep {
+            return;
+        }
         for entry in std::fs::read_dir(&self.path).into_iter().flatten().flatten() {
             if entry.file_name() != LOCK {
                 let _ = std::fs::remove_dir_all(entry.path());
@@ -83,9 +92,13 @@ impl TempRoot {
         }
     }
 
-    /// Removes the folder with all that is in it.
+    /// Removes the folder with all that is in it; of jobs that are kept only the lock, so that no
+    /// later daemon removes them.
     pub fn remove(&self) {
-        let _ = std::fs::remove_dir_all(&self.path);
+        let _ = match self.keep {
+            true => std::fs::remove_file(self.path.join(LOCK)),
+            false => std::fs::remove_dir_all(&self.path),
+        };
     }
 }
 
@@ -101,11 +114,6 @@ impl JobFolder {
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Leaves the folder where it is, for somebody to look into.
-    pub fn keep(&mut self) {
-        self.keep = true;
     }
 }
 
