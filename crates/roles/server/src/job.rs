@@ -102,7 +102,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
                 "the server waits longer with a larger DISTCC_IO_TIMEOUT",
             );
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
-            conversation.refuse(&refusal);
+            conversation.tell(&refusal);
             (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit.0), refusal.exit)
         }
         Err(Failure::Refused(refusal)) => {
@@ -114,7 +114,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
                 _ => "OTHER",
             };
             let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit.0);
-            conversation.refuse(&refusal);
+            conversation.tell(&refusal);
             (line, refusal.exit)
         }
     };
@@ -123,6 +123,9 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     let text =
         format!("client: {client} {line} time:{milliseconds}ms {} {}", told.compiler, told.input);
     context.log.write(Level::Notice, "dcc_job_summary", &text);
+    if exit != Exit::SUCCESS {
+        conversation.part(exit);
+    }
     exit
 }
 
@@ -377,19 +380,19 @@ impl<'a> Conversation<'a> {
 
     /// Tells the client why not, in the version it asked in. A client that is still sending does
     /// not keep us from answering.
-    fn refuse(&mut self, refusal: &Refusal) {
+    fn tell(&self, refusal: &Refusal) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let patience = match refusal.exit {
-            Exit::GONE => STOPPING_PATIENCE,
-            _ => LAST_WORDS_PATIENCE,
-        };
-        let _ = self.connection.send(&[&refusal.encode(version)], patience);
-        self.connection.close_gently(patience, LAST_WORDS_BYTES);
+        let _ = self.connection.send(&[&refusal.encode(version)], patience(refusal.exit));
+    }
+
+    /// Ends a conversation without an object: the client gets the time to read why.
+    fn part(self, exit: Exit) {
+        self.connection.close_gently(patience(exit), LAST_WORDS_BYTES);
     }
 
     /// Refuses a client that may not connect. It gets a moment to say in which version it wants
     /// to hear that, and no more.
-    fn turn_away(&mut self, refusal: &Refusal) -> Exit {
+    fn turn_away(mut self, refusal: &Refusal) -> Exit {
         let mut buffer = [0; 4096];
         let deadline = Instant::now() + STRANGER_PATIENCE;
         while self.decoder.version().is_none() {
@@ -404,9 +407,15 @@ impl<'a> Conversation<'a> {
                 break;
             }
         }
-        self.refuse(refusal);
+        self.tell(refusal);
+        self.part(refusal.exit);
         refusal.exit
     }
+}
+
+/// How long a client that is refused with this code has to read that.
+fn patience(exit: Exit) -> Duration {
+    if exit == Exit::GONE { STOPPING_PATIENCE } else { LAST_WORDS_PATIENCE }
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {
