@@ -5,7 +5,7 @@ mod farm;
 mod project;
 mod report;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -28,7 +28,7 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Builds everything, shows it, compares it, and leaves no process behind.
 pub(crate) fn run() -> Result<()> {
     debian::install(&PACKAGES)?;
-    crate::cargo(&["build", "--release", "--package", "distcc", "--package", "distccd"])?;
+    crate::build_programs()?;
     let folder = root().join("target/demo");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -38,12 +38,12 @@ pub(crate) fn run() -> Result<()> {
     let projects = project::fetch(&folder.join("sources"))?;
 
     eprintln!("demo: starting two servers on loopback");
-    let farm = Farm::start(&folder)?;
+    let farm = Farm::start(&folder);
     let mut reports = Vec::new();
     for project in &projects {
         reports.push(build_and_compare(&folder, project, &farm)?);
     }
-    farm.stop()?;
+    farm.stop();
 
     report::print(&reports);
     let n_different: usize = reports.iter().map(|report| report.different.len()).sum();
@@ -59,7 +59,7 @@ fn build_and_compare(folder: &Path, project: &Project, farm: &Farm) -> Result<Re
     let shared = folder.join(project.name).join("shared");
     let local = folder.join(project.name).join("local");
     let log = folder.join(project.name).join("distcc.log");
-    let before = farm.n_compiled()?;
+    let before = farm.n_compiled();
 
     let mut make = make(project, &shared)?;
     let distcc = farm.distcc().display().to_string();
@@ -70,7 +70,7 @@ fn build_and_compare(folder: &Path, project: &Project, farm: &Farm) -> Result<Re
     let local_time = watch(self::make(project, &local)?, project, &local, "locally")?;
 
     let n_compiled: Vec<usize> =
-        farm.n_compiled()?.iter().zip(before).map(|(after, before)| after - before).collect();
+        farm.n_compiled().iter().zip(before).map(|(after, before)| after - before).collect();
     let mut different = Vec::new();
     for object in &project.objects {
         let equal = std::fs::read(shared.join(object))? == std::fs::read(local.join(object))?;
@@ -133,9 +133,4 @@ impl Drop for Reaped {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
-}
-
-/// A program of this workspace's release build.
-fn program(name: &str) -> PathBuf {
-    root().join("target/release").join(name)
 }

@@ -52,6 +52,7 @@ fn cargo(words: &[&str]) -> Result<()> {
         .args(words)
         .current_dir(root())
         .env("RUSTDOCFLAGS", "-D warnings")
+        .env("DISTCC_RS_BIN_DIR", "target/release")
         .status()
         .context("could not start cargo")?;
     ensure!(status.success(), "`cargo {}` failed: {status}", words.join(" "));
@@ -63,6 +64,11 @@ fn seconds(word: Option<&String>) -> Result<u32> {
     word.map_or(Ok(fuzz::DEFAULT_SECONDS), |word| {
         word.parse().with_context(|| format!("`{word}` is no number of seconds"))
     })
+}
+
+/// Builds the programs that people get, for [`support::program`] to find.
+fn build_programs() -> Result<()> {
+    cargo(&["build", "--release", "--package", "distcc", "--package", "distccd"])
 }
 
 /// The folder of the workspace.

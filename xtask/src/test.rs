@@ -2,7 +2,21 @@
 
 use anyhow::Result;
 
-use crate::{cargo, fuzz, tidy};
+use crate::{build_programs, cargo, debian, fuzz, tidy};
+
+/// What the suites need of Debian: the original at the other end, compilers, makepkg.
+const PACKAGES: [&str; 10] = [
+    "distcc",
+    "distcc-pump",
+    "makepkg",
+    "fakeroot",
+    "make",
+    "gcc",
+    "g++",
+    "clang",
+    "gcc-aarch64-linux-gnu",
+    "libc6-dev-arm64-cross",
+];
 
 /// The workspaces beside the main one.
 const OTHER_WORKSPACES: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
@@ -10,6 +24,7 @@ const OTHER_WORKSPACES: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
 /// Runs format, clippy, tidy, all tests, the documentation and the fuzzers for a while, and stops
 /// at the first that fails.
 pub(crate) fn run() -> Result<()> {
+    debian::install(&PACKAGES)?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     for manifest in OTHER_WORKSPACES {
@@ -18,6 +33,7 @@ pub(crate) fn run() -> Result<()> {
         cargo(&[&["clippy", "--manifest-path", manifest][..], &whole].concat())?;
     }
     tidy::run()?;
+    build_programs()?;
     cargo(&["test", "--workspace"])?;
     cargo(&["doc", "--workspace", "--no-deps"])?;
     fuzz::run(fuzz::DEFAULT_SECONDS)

@@ -186,15 +186,22 @@ impl Distribution<'_> {
                 state.enter(Phase::Blocked, "", 0);
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
-            let lock = slots::try_any(self.context, &[local_cpp(self.n_local_cpp_slots)], &[true]);
-            if let (Source::NotStarted, Some(words), Some(place)) =
-                (&self.source, &self.job.preprocess, lock)
-            {
-                let started = Preprocessing::start(self.context, words, place.lock)?;
-                self.source = Source::Running(started);
-            }
+            self.preprocess_ahead()?;
             self.pass_time(pause);
         }
+    }
+
+    /// Starts the preprocessor while there is no host yet, if one more may run here now.
+    fn preprocess_ahead(&mut self) -> Result<(), Exit> {
+        let (Source::NotStarted, Some(words)) = (&self.source, &self.job.preprocess) else {
+            return Ok(());
+        };
+        let here = [local_cpp(self.n_local_cpp_slots)];
+        if let Some(place) = slots::try_any(self.context, &here, &[true]) {
+            let started = Preprocessing::start(self.context, words, place.lock)?;
+            self.source = Source::Running(started);
+        }
+        Ok(())
     }
 
     /// Takes in what the preprocessor has written, or sleeps.

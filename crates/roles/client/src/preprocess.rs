@@ -29,8 +29,9 @@ pub(crate) struct Preprocessing {
     stderr: Option<ChildStderr>,
     text: Vec<u8>,
     messages: Vec<u8>,
-    /// The slot it runs under.
-    _lock: Option<SlotLock>,
+    /// The slot it runs under, given back as soon as it has written everything: its job may have
+    /// to wait long for a server, and others must not wait for it meanwhile.
+    lock: Option<SlotLock>,
 }
 
 /// What it made.
@@ -74,7 +75,7 @@ impl Preprocessing {
             let _ = rustix::io::ioctl_fionbio(stderr, true);
         }
         let (text, messages) = (Vec::new(), Vec::new());
-        Ok(Preprocessing { child, stdout, stderr, text, messages, _lock: lock })
+        Ok(Preprocessing { child, stdout, stderr, text, messages, lock })
     }
 
     /// Waits for output, at most for `pause` if that is given, and takes it in. Watches `peer`
@@ -111,6 +112,7 @@ impl Preprocessing {
             self.stderr = None;
         }
         Ok(if self.stdout.is_none() && self.stderr.is_none() {
+            self.lock = None;
             Progress::Done
         } else if peer_spoke {
             Progress::PeerSpoke

@@ -1,0 +1,174 @@
+//! A compile server on loopback, ours or Debian's, that ends with the test.
+
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::{processes_using, program, wait_until};
+
+/// Whose server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `distccd` of this workspace.
+    Ours,
+    /// Debian's distccd 3.4, `/usr/bin/distccd`.
+    Original,
+}
+
+/// How to start a server.
+#[derive(Clone, Debug)]
+pub struct ServerOptions {
+    /// Whose.
+    pub kind: Kind,
+    /// `--jobs`.
+    pub n_jobs: usize,
+    /// Its `PATH`, where it finds compilers; `None`: the test's own.
+    pub path: Option<String>,
+    /// The names of the compilers that it may run, where it is ours; Debian's takes
+    /// `/usr/lib/distcc`.
+    pub compilers: Vec<String>,
+    /// More words of its command line.
+    pub more: Vec<String>,
+}
+
+impl ServerOptions {
+    /// A server with two jobs that may run gcc and g++.
+    #[must_use]
+    pub fn new(kind: Kind) -> ServerOptions {
+        let names = ["gcc", "g++", "cc", "c++", "x86_64-linux-gnu-gcc", "x86_64-linux-gnu-g++"];
+        ServerOptions {
+            kind,
+            n_jobs: 2,
+            path: None,
+            compilers: names.map(str::to_owned).to_vec(),
+            more: Vec::new(),
+        }
+    }
+}
+
+/// A server at work. Dropping it kills it and everything that it started.
+#[derive(Debug)]
+pub struct Server {
+    /// The port it listens on, on 127.0.0.1.
+    pub port: u16,
+    /// The folder of its files: `log`, `tmp`.
+    pub folder: PathBuf,
+    daemon: Child,
+}
+
+impl Server {
+    /// Starts a server whose files are in `folder`, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn start(folder: &Path, options: &ServerOptions) -> Server {
+        let (whitelist, temporary) = (folder.join("whitelist"), folder.join("tmp"));
+        for folder in [&whitelist, &temporary] {
+            std::fs::create_dir_all(folder).expect("a test can make its folders");
+        }
+        for compiler in &options.compilers {
+            symlink("/bin/true", whitelist.join(compiler)).expect("a test can make its links");
+        }
+        let port = free_port();
+        let distccd = match options.kind {
+            Kind::Ours => program("distccd"),
+            Kind::Original => {
+                let distccd = PathBuf::from("/usr/bin/distccd");
+                assert!(distccd.exists(), "Debian's distccd is missing: apt-get install distcc");
+                distccd
+            }
+        };
+        let log = std::fs::File::create(folder.join("log")).expect("a test can make its files");
+        let mut command = Command::new(distccd);
+        command
+            .args(["--daemon", "--no-detach", "--listen", "127.0.0.1", "--allow", "127.0.0.1"])
+            .args(["--port", &port.to_string(), "--jobs", &options.n_jobs.to_string()])
+            .args(["--log-stderr", "--log-level", "info"])
+            .args(&options.more)
+            .env("TMPDIR", &temporary)
+            .env_remove("DISTCC_HOSTS")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log);
+        if options.kind == Kind::Ours {
+            command.arg("--compiler-whitelist").arg(&whitelist);
+        }
+        if let Some(path) = &options.path {
+            command.env("PATH", path);
+        }
+        // As root the server becomes somebody else, who has to be able to write its folder.
+        open_to_all(&temporary);
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let daemon = command.spawn().expect("the server can be started");
+        let mut server = Server { port, folder: folder.to_owned(), daemon };
+        wait_until("the server listens", || {
+            if let Ok(Some(status)) = server.daemon.try_wait() {
+                panic!("the server ended with {status}:\n{}", server.log());
+            }
+            TcpStream::connect(("127.0.0.1", port)).is_ok()
+        });
+        server
+    }
+
+    /// How the server stands in a host list, with `options` such as `/2,lzo`.
+    #[must_use]
+    pub fn host(&self, options: &str) -> String {
+        format!("127.0.0.1:{}{options}", self.port)
+    }
+
+    /// The process id of the daemon.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.daemon.id()
+    }
+
+    /// What the server has logged so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("log")).unwrap_or_default()
+    }
+
+    /// How many files it says it has compiled.
+    #[must_use]
+    pub fn n_compiled(&self) -> usize {
+        self.log().lines().filter(|line| line.contains(" COMPILE_OK ")).count()
+    }
+
+    /// Sends the daemon `signal`, and waits for its end and that of all its compilers.
+    ///
+    /// # Panics
+    /// When something of it is left after a minute: a process, or a temporary file.
+    pub fn end_by(&mut self, signal: Signal) {
+        kill_process(Pid::from_child(&self.daemon), signal).expect("the server runs");
+        wait_until("the server ends", || matches!(self.daemon.try_wait(), Ok(Some(_))));
+        let temporary = self.folder.join("tmp");
+        wait_until("no process of the server is left", || processes_using(&temporary).is_empty());
+        let left = || -> Vec<_> {
+            std::fs::read_dir(&temporary).into_iter().flatten().flatten().collect()
+        };
+        wait_until("no temporary file of the server is left", || left().is_empty());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = kill_process_group(Pid::from_child(&self.daemon), Signal::KILL);
+        let _ = self.daemon.wait();
+    }
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
+}
+
+fn open_to_all(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let permissions = std::fs::Permissions::from_mode(0o777);
+    std::fs::set_permissions(folder, permissions).expect("a test owns its folders");
+}
