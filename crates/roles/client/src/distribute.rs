@@ -61,18 +61,15 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
     distribution.run()
 }
 
-/// A list that says nothing is no reason to fail a build, and one that is wrong is.
+/// Without a list that can be used the job is done here, as distcc 3.4 does, and the user hears
+/// why; without fallback that is the end.
 fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Missing) -> Exit {
-    let Missing::Nowhere = missing else {
-        return crate::own_commands::complain(missing, &context.log);
-    };
     if !context.settings.fallback {
         return crate::own_commands::complain(missing, &context.log);
     }
-    context.log.warning(
-        &format!("no host list says where to send {}; running locally instead", shown(job)),
-        "set DISTCC_HOSTS='HOST/LIMIT ...'",
-    );
+    let (text, hint) = missing.explained();
+    let text = format!("failed to distribute {}: {text}; running locally instead", shown(job));
+    context.log.warning(&text, hint);
     local::under_slot(context, words)
 }
 

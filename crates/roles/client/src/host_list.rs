@@ -25,6 +25,19 @@ pub(crate) enum Missing {
     NoText { place: String },
 }
 
+impl Missing {
+    /// What is wrong, and what the user may do.
+    pub(crate) fn explained(&self) -> (String, &'static str) {
+        match self {
+            Missing::Nowhere => {
+                ("there is no host list".to_owned(), "set DISTCC_HOSTS='HOST/LIMIT ...'")
+            }
+            Missing::Bad { place, error } => (format!("{place}: {error}"), error.hint()),
+            Missing::NoText { place } => (format!("{place} is not UTF-8 text"), ""),
+        }
+    }
+}
+
 /// Reads the first list that exists: `DISTCC_HOSTS`, the state folder's `hosts`, the system's.
 pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
     let (place, bytes) = text(settings).ok_or(Missing::Nowhere)?;

@@ -45,19 +45,11 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
 
 /// Says why there is no host list, and gives the code to exit with.
 pub(crate) fn complain(missing: &Missing, log: &Log) -> Exit {
+    let (text, hint) = missing.explained();
+    log.error(&text, hint);
     match missing {
-        Missing::Nowhere => {
-            log.error("there is no host list", "set DISTCC_HOSTS='HOST/LIMIT ...'");
-            Exit::NO_HOSTS
-        }
-        Missing::Bad { place, error } => {
-            log.error(&format!("{place}: {error}"), error.hint());
-            Exit::BAD_HOST_SPEC
-        }
-        Missing::NoText { place } => {
-            log.error(&format!("{place} is not UTF-8 text"), "");
-            Exit::BAD_HOST_SPEC
-        }
+        Missing::Nowhere => Exit::NO_HOSTS,
+        Missing::Bad { .. } | Missing::NoText { .. } => Exit::BAD_HOST_SPEC,
     }
 }
 

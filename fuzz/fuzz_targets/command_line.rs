@@ -1,0 +1,26 @@
+//! A compiler's command line stays here or leaves; what leaves is what our own server would run.
+//! Words are separated by NULs.
+#![no_main]
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+
+use compiler_args::{Decision, decide, server_job, stay_for_text};
+use fuzz as _;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|input: &[u8]| {
+    let words: Vec<OsString> =
+        input.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
+    let _ = server_job(&words);
+    let Decision::Distribute(job) = decide(&words) else { return };
+    let judged = server_job(&job.remote).expect("our server runs what our client sends");
+    let sent = judged.command("in.i".as_ref(), "out.o".as_ref());
+    // Whatever a client names, the compiler is told of two files: ours.
+    if !words.iter().any(|word| word == "out.o" || word == "in.i") {
+        assert_eq!(sent.iter().filter(|word| *word == "out.o").count(), 1);
+        assert_eq!(sent.iter().filter(|word| *word == "in.i").count(), 1);
+    }
+    assert!(sent.iter().all(|word| !word.as_encoded_bytes().starts_with(b"@")));
+    let _ = stay_for_text(&job, input);
+});

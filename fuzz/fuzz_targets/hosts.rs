@@ -1,0 +1,23 @@
+//! A host list is hosts or an error, and what is understood can be written and read again.
+#![no_main]
+
+use fuzz as _;
+use hosts::{Host, HostList, slot_order};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|text: &str| {
+    let Ok(list) = HostList::parse(text) else { return };
+    for spec in &list.hosts {
+        assert!((1..=10_000).contains(&spec.n_slots));
+        if let Host::Tcp { name, port } = &spec.host {
+            // Names become parts of file names.
+            assert!(!name.is_empty() && !name.contains('/') && *port > 0);
+            let again = HostList::parse(&spec.host.to_string()).expect("what we write can be read");
+            assert_eq!(again.hosts[0].host, spec.host);
+        }
+    }
+    // A slot of every host that is up, and none of those that are down.
+    for (index, slot) in slot_order(&list.hosts).take(1000) {
+        assert!(!list.hosts[index].down && slot < list.hosts[index].n_slots);
+    }
+});
