@@ -19,6 +19,7 @@ use transport::{Connection, Sent};
 use wire::{Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
+use crate::budget::Share;
 use crate::exit::Exit;
 use crate::log::Level;
 use crate::refusal::Refusal;
@@ -62,6 +63,15 @@ struct Told {
     input: String,
 }
 
+/// A job as it came in, judged.
+struct Received<'a> {
+    request: Request,
+    job: ServerJob,
+    compiler: Compiler,
+    /// What the source takes of everybody's memory.
+    share: Share<'a>,
+}
+
 /// How a compile ended.
 struct Compiled {
     reply: Reply,
@@ -102,7 +112,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
                 "the server waits longer with a larger DISTCC_IO_TIMEOUT",
             );
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
-            conversation.refuse(&refusal);
+            conversation.tell(&refusal);
             (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit.0), refusal.exit)
         }
         Err(Failure::Refused(refusal)) => {
@@ -114,7 +124,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
                 _ => "OTHER",
             };
             let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit.0);
-            conversation.refuse(&refusal);
+            conversation.tell(&refusal);
             (line, refusal.exit)
         }
     };
@@ -123,6 +133,9 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     let text =
         format!("client: {client} {line} time:{milliseconds}ms {} {}", told.compiler, told.input);
     context.log.write(Level::Notice, "dcc_job_summary", &text);
+    if exit != Exit::SUCCESS {
+        conversation.part(exit);
+    }
     exit
 }
 
@@ -147,13 +160,14 @@ struct Conversation<'a> {
 
 impl<'a> Conversation<'a> {
     fn run(&mut self) -> Result<Compiled, Failure> {
-        let (Request { version, source, .. }, job, compiler) = self.receive()?;
+        let received = self.receive()?;
+        let version = received.request.version;
         let folder = self
             .context
             .temporary
             .job_folder()
             .map_err(|error| failed("could not make a folder for the job", &error))?;
-        let compiled = self.compile(source, &job, &compiler, &folder)?;
+        let compiled = self.compile(received, &folder)?;
         let bytes = compiled
             .reply
             .encode(version)
@@ -164,7 +178,8 @@ impl<'a> Conversation<'a> {
 
     /// Receives the request. Compiler and options are judged as soon as they are there, before
     /// the client has sent its source.
-    fn receive(&mut self) -> Result<(Request, ServerJob, Compiler), Failure> {
+    fn receive(&mut self) -> Result<Received<'a>, Failure> {
+        let mut share = self.context.budget.share();
         let mut buffer = vec![0; READ_BYTES];
         let mut judged = None;
         loop {
@@ -175,6 +190,7 @@ impl<'a> Conversation<'a> {
                 Err(error) if error.kind() == ErrorKind::TimedOut => continue,
                 Err(error) => return Err(Failure::Gone(error.to_string())),
             };
+            take(&mut share, n_bytes)?;
             let mut input = &buffer[..n_bytes];
             let request = self.decoder.push(&mut input).map_err(|error| bad_request(&error))?;
             if let (None, Some(command)) = (&judged, self.decoder.command()) {
@@ -182,12 +198,15 @@ impl<'a> Conversation<'a> {
                 judged = Some(self.judge(command)?);
             }
             if let Some(request) = request {
+                if request.version.compresses() {
+                    take(&mut share, request.source.len())?;
+                }
                 self.n_extra_bytes += input.len();
                 let (job, compiler) = match judged {
                     Some(judged) => judged,
                     None => self.judge(request.arguments.clone())?,
                 };
-                return Ok((request, job, compiler));
+                return Ok(Received { request, job, compiler, share });
             }
         }
     }
@@ -208,31 +227,26 @@ impl<'a> Conversation<'a> {
         Ok((job, compiler))
     }
 
-    fn compile(
-        &mut self,
-        source: Vec<u8>,
-        job: &ServerJob,
-        compiler: &Compiler,
-        folder: &JobFolder,
-    ) -> Result<Compiled, Failure> {
-        let input = input_name(job);
+    fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Compiled, Failure> {
+        let Received { request, job, compiler, share } = received;
+        let input = input_name(&job);
         let output = OsString::from(format!("output{}", job.output_suffix()));
         let write = |name: &OsStr| {
             let path = folder.path().join(name);
             File::create(&path).map_err(|error| failed("could not write a temporary file", &error))
         };
         write(&input)?
-            .write_all(&source)
+            .write_all(&request.source)
             .map_err(|error| failed("could not write the source", &error))?;
         // Jobs may wait long, and many at once.
-        drop(source);
+        drop((request, share));
         let (stdout, stderr) = (write(OsStr::new("stdout"))?, write(OsStr::new("stderr"))?);
         let _slot = self.wait_for_slot()?;
         let run = Run {
             program: &compiler.program,
             name: job.compiler(),
             arguments: &job.command(&input, &output),
-            environment: &self.environment(compiler, folder),
+            environment: &self.environment(&compiler, folder),
             folder: folder.path(),
             stdout,
             stderr,
@@ -377,19 +391,19 @@ impl<'a> Conversation<'a> {
 
     /// Tells the client why not, in the version it asked in. A client that is still sending does
     /// not keep us from answering.
-    fn refuse(&mut self, refusal: &Refusal) {
+    fn tell(&self, refusal: &Refusal) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let patience = match refusal.exit {
-            Exit::GONE => STOPPING_PATIENCE,
-            _ => LAST_WORDS_PATIENCE,
-        };
-        let _ = self.connection.send(&[&refusal.encode(version)], patience);
-        self.connection.close_gently(patience, LAST_WORDS_BYTES);
+        let _ = self.connection.send(&[&refusal.encode(version)], patience(refusal.exit));
+    }
+
+    /// Ends a conversation without an object: the client gets the time to read why.
+    fn part(self, exit: Exit) {
+        self.connection.close_gently(patience(exit), LAST_WORDS_BYTES);
     }
 
     /// Refuses a client that may not connect. It gets a moment to say in which version it wants
     /// to hear that, and no more.
-    fn turn_away(&mut self, refusal: &Refusal) -> Exit {
+    fn turn_away(mut self, refusal: &Refusal) -> Exit {
         let mut buffer = [0; 4096];
         let deadline = Instant::now() + STRANGER_PATIENCE;
         while self.decoder.version().is_none() {
@@ -404,9 +418,27 @@ impl<'a> Conversation<'a> {
                 break;
             }
         }
-        self.refuse(refusal);
+        self.tell(refusal);
+        self.part(refusal.exit);
         refusal.exit
     }
+}
+
+/// How long a client that is refused with this code has to read that.
+fn patience(exit: Exit) -> Duration {
+    if exit == Exit::GONE { STOPPING_PATIENCE } else { LAST_WORDS_PATIENCE }
+}
+
+/// Counts what a source takes of everybody's memory.
+fn take(share: &mut Share<'_>, n_bytes: usize) -> Result<(), Failure> {
+    if share.grow(n_bytes) {
+        return Ok(());
+    }
+    Err(Failure::Refused(Refusal::new(
+        Exit::BUSY,
+        "too many large sources are on their way here already",
+        "lower the server's limit in the host list: HOST/LIMIT",
+    )))
 }
 
 fn failed(what: &str, error: &io::Error) -> Failure {

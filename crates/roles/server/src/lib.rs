@@ -6,6 +6,7 @@
 //! a process group of its own. Killing any one of them leaves no compiler and no temporary file.
 
 mod access;
+mod budget;
 mod environment;
 mod exit;
 mod identity;
@@ -32,6 +33,7 @@ use wire::Limits;
 pub use environment::Environment;
 
 use access::AccessList;
+use budget::Budget;
 use exit::Exit;
 use log::{Level, Log};
 use options::{Mode, Options, Request};
@@ -49,6 +51,8 @@ struct Context {
     temporary: TempRoot,
     stop: Stop,
     limits: Limits,
+    /// For the sources that are on their way, all together.
+    budget: Budget,
     /// The longest a compiler may run; `None`: as long as somebody waits.
     job_lifetime: Option<Duration>,
 }
@@ -56,6 +60,9 @@ struct Context {
 /// How much one peer may send: a preprocessed source of this size is far beyond any real one.
 const LIMITS: Limits =
     Limits { body_bytes: 256 << 20, unpacked_bytes: 512 << 20, ..Limits::DEFAULT };
+
+/// How many bytes of sources may be on their way at once, over all connections.
+const SOURCE_BYTES: u64 = 1 << 30;
 
 /// Runs the server whose words (its own name first) are `args`, and says how to exit.
 pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
@@ -182,6 +189,7 @@ fn serve_inetd(
         temporary,
         stop,
         limits: LIMITS,
+        budget: Budget::new(SOURCE_BYTES),
         job_lifetime: options.job_lifetime,
     });
     let peer = connection.peer();

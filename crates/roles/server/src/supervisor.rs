@@ -15,13 +15,14 @@ use rustix::process::{Pid, WaitOptions, kill_process, wait, waitpid};
 use sys::fork::{Fork, exit_at_once, fork};
 
 use crate::access::AccessList;
+use crate::budget::Budget;
 use crate::exit::Exit;
 use crate::log::{Level, Log};
 use crate::options::Options;
 use crate::slots::Slots;
 use crate::whitelist::Whitelist;
 use crate::worker::{self, Stop, stop_signals, watch_signals};
-use crate::{Context, Environment, Failure, LIMITS, identity, temporary_root};
+use crate::{Context, Environment, Failure, LIMITS, SOURCE_BYTES, identity, temporary_root};
 
 /// How long the worker may take to stop before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
@@ -74,6 +75,7 @@ pub(crate) fn run(
         temporary,
         stop: Stop::new().map_err(no_descriptor)?,
         limits: LIMITS,
+        budget: Budget::new(SOURCE_BYTES),
         job_lifetime: options.job_lifetime,
     };
     let signal = supervise(context, &listener).map_err(no_descriptor)?;

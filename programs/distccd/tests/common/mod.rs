@@ -180,9 +180,18 @@ impl World {
 
 impl Drop for World {
     fn drop(&mut self) {
-        // After a failed test: leave no process behind.
-        for pid in self.processes() {
-            kill(pid, Signal::KILL);
+        // Whatever a test came to: leave no process behind, or it writes to a folder that is
+        // being removed.
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let left = self.processes();
+            if left.is_empty() {
+                return;
+            }
+            for pid in left {
+                kill(pid, Signal::KILL);
+            }
+            std::thread::sleep(Duration::from_millis(5));
         }
     }
 }
