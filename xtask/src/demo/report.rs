@@ -28,7 +28,8 @@ impl Report {
 pub(super) fn reasons(log: &str) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for line in log.lines().filter(|line| line.contains("running it here")) {
-        let code = line.rsplit_once('[').map_or("other", |(_, code)| code.trim_end_matches(']'));
+        let bracketed = line.strip_suffix(']').and_then(|line| line.rsplit_once('['));
+        let code = bracketed.map_or("other", |(_, code)| code);
         *counts.entry(code.to_owned()).or_insert(0) += 1;
     }
     counts

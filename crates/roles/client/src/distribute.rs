@@ -289,9 +289,9 @@ impl Distribution<'_> {
             let (status, preprocessed) =
                 running.finish().map_err(|error| Outcome::Here(Some(error.to_string())))?;
             if !status.success() {
-                self.context
-                    .log
-                    .info(&format!("running it here: the preprocessor ended with {status}"));
+                self.context.log.info(&format!(
+                    "running it here: the preprocessor ended with {status} [preprocessor-failed]"
+                ));
                 return Err(Outcome::Here(None));
             }
             self.source = Source::Ready(preprocessed);
