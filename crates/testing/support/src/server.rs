@@ -30,6 +30,8 @@ pub struct ServerOptions {
     /// The names of the compilers that it may run, where it is ours; Debian's takes
     /// `/usr/lib/distcc`.
     pub compilers: Vec<String>,
+    /// `--allow`, each.
+    pub allow: Vec<String>,
     /// More words of its command line.
     pub more: Vec<String>,
 }
@@ -44,6 +46,7 @@ impl ServerOptions {
             n_jobs: 2,
             path: None,
             compilers: names.map(str::to_owned).to_vec(),
+            allow: vec!["127.0.0.1".to_owned()],
             more: Vec::new(),
         }
     }
@@ -85,9 +88,10 @@ impl Server {
         let log = std::fs::File::create(folder.join("log")).expect("a test can make its files");
         let mut command = Command::new(distccd);
         command
-            .args(["--daemon", "--no-detach", "--listen", "127.0.0.1", "--allow", "127.0.0.1"])
+            .args(["--daemon", "--no-detach", "--listen", "127.0.0.1"])
             .args(["--port", &port.to_string(), "--jobs", &options.n_jobs.to_string()])
             .args(["--log-stderr", "--log-level", "info"])
+            .args(options.allow.iter().flat_map(|network| ["--allow", network.as_str()]))
             .args(&options.more)
             .env("TMPDIR", &temporary)
             .env_remove("DISTCC_HOSTS")
@@ -136,6 +140,15 @@ impl Server {
     #[must_use]
     pub fn n_compiled(&self) -> usize {
         self.log().lines().filter(|line| line.contains(" COMPILE_OK ")).count()
+    }
+
+    /// Waits until the server says that it has compiled `n_files`: it says so after its client has
+    /// the object.
+    ///
+    /// # Panics
+    /// When it does not say that within a minute.
+    pub fn wait_for_compiled(&self, n_files: usize) {
+        wait_until(&format!("the server has compiled {n_files}"), || self.n_compiled() == n_files);
     }
 
     /// Sends the daemon `signal`, and waits for its end and that of all its compilers.

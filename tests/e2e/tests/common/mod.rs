@@ -1,0 +1,105 @@
+//! A folder to compile in, with its own state folder.
+#![allow(dead_code, reason = "every suite uses its part of this")]
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use support::{Server, ServerOptions, program};
+
+/// A world of a test's own, gone afterwards.
+pub(crate) struct World {
+    root: tempfile::TempDir,
+}
+
+/// What a command did.
+pub(crate) struct Ran {
+    pub(crate) code: i32,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl World {
+    pub(crate) fn new() -> World {
+        let root = tempfile::Builder::new().prefix("distcc-rs-").tempdir().unwrap();
+        // A server that the test starts as root becomes somebody else.
+        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        for name in ["work", "state"] {
+            std::fs::create_dir(root.path().join(name)).unwrap();
+        }
+        World { root }
+    }
+
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        let folder = self.root.path().join(name);
+        std::fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    pub(crate) fn server(&self, name: &str, options: &ServerOptions) -> Server {
+        Server::start(&self.root.path().join(name), options)
+    }
+
+    pub(crate) fn state(&self) -> PathBuf {
+        self.root.path().join("state")
+    }
+
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        std::fs::write(self.root.path().join("work").join(name), text).unwrap();
+    }
+
+    pub(crate) fn read(&self, name: &str) -> Vec<u8> {
+        std::fs::read(self.root.path().join("work").join(name)).unwrap()
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.root.path().join("work").join(name).exists()
+    }
+
+    /// Runs our client.
+    pub(crate) fn distcc(&self, hosts: &str, words: &[&str]) -> Ran {
+        self.run(program("distcc"), hosts, words)
+    }
+
+    /// Runs a client.
+    pub(crate) fn run(&self, client: impl AsRef<Path>, hosts: &str, words: &[&str]) -> Ran {
+        finish(self.command(client).env("DISTCC_HOSTS", hosts).args(words))
+    }
+
+    /// A client's command with the world's folders and no other setting.
+    pub(crate) fn command(&self, client: impl AsRef<Path>) -> Command {
+        let mut command = Command::new(client.as_ref());
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            if name.starts_with("DISTCC") || name.starts_with("_DISTCC") {
+                command.env_remove(name);
+            }
+        }
+        command.env("DISTCC_DIR", self.state()).current_dir(self.root.path().join("work"));
+        command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        command
+    }
+
+    /// Checks that the object is the one that the compiler of this machine makes.
+    pub(crate) fn check_object(&self, compiler: &str, words: &[&str], object: &str) {
+        let ours = self.read(object);
+        let ran = finish(self.command(compiler).args(words));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        assert!(ours == self.read(object), "the object differs from {compiler}'s");
+    }
+}
+
+pub(crate) fn finish(command: &mut Command) -> Ran {
+    let output = command.output().unwrap();
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+/// Writes a shell script that can be run.
+pub(crate) fn script(path: &Path, text: &str) {
+    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
+    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
+}

@@ -1,0 +1,76 @@
+//! An object that the compiler of this machine would not have made is not accepted.
+
+mod common;
+
+use common::{World, script};
+use support::{Kind, ServerOptions};
+
+/// `e_machine` of an ELF object.
+fn machine(object: &[u8]) -> u16 {
+    u16::from_le_bytes([object[18], object[19]])
+}
+
+const AARCH64: u16 = 183;
+const X86_64: u16 = 62;
+
+/// A server whose `name` is really `program`.
+fn with_impostor(world: &World, name: &str, program: &str) -> support::Server {
+    let compilers = world.folder("compilers");
+    script(&compilers.join(name), &format!("exec {program} \"$@\""));
+    let mut options = ServerOptions::new(Kind::Ours);
+    options.path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
+    options.compilers = vec![name.to_owned()];
+    world.server("impostor", &options)
+}
+
+#[test]
+fn an_object_for_another_machine_is_refused_and_compiled_here() {
+    let world = World::new();
+    let server = with_impostor(&world, "aarch64-linux-gnu-gcc", "/usr/bin/gcc");
+    world.write("a.c", "int answer(void) { return 42; }\n");
+    let ran = world.distcc(&server.host(""), &["aarch64-linux-gnu-gcc", "-c", "a.c"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(machine(&world.read("a.o")), AARCH64);
+    assert!(
+        ran.stderr.contains("its object is ELF 64-bit little-endian machine 62=x86-64"),
+        "{}",
+        ran.stderr
+    );
+    assert!(ran.stderr.contains("hint: give distccd on 127.0.0.1 a PATH"), "{}", ran.stderr);
+    server.wait_for_compiled(1);
+}
+
+#[test]
+fn the_original_client_accepts_an_object_for_another_machine() {
+    // What the test above is worth: the same world, and 3.4 takes the wrong object.
+    let world = World::new();
+    let server = with_impostor(&world, "aarch64-linux-gnu-gcc", "/usr/bin/gcc");
+    world.write("a.c", "int answer(void) { return 42; }\n");
+    let words = ["aarch64-linux-gnu-gcc", "-c", "a.c"];
+    let ran = world.run("/usr/bin/distcc", &server.host(""), &words);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert_eq!(machine(&world.read("a.o")), X86_64);
+}
+
+#[test]
+fn an_object_of_another_compiler_version_is_refused_and_compiled_here() {
+    let world = World::new();
+    let server = with_impostor(&world, "gcc", "/usr/bin/clang");
+    world.write("a.c", "int answer(void) { return 42; }\n");
+    let ran = world.distcc(&server.host(""), &["gcc", "-c", "a.c"]);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.contains("its compiler is clang"), "{}", ran.stderr);
+    world.check_object("gcc", &["-c", "a.c"], "a.o");
+}
+
+#[test]
+fn an_object_for_the_right_machine_is_accepted() {
+    let world = World::new();
+    let server = with_impostor(&world, "aarch64-linux-gnu-gcc", "/usr/bin/aarch64-linux-gnu-gcc");
+    world.write("a.c", "int answer(void) { return 42; }\n");
+    let words = ["aarch64-linux-gnu-gcc", "-O2", "-c", "a.c"];
+    let ran = world.distcc(&server.host(",lzo"), &words);
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    server.wait_for_compiled(1);
+    world.check_object("aarch64-linux-gnu-gcc", &words[1..], "a.o");
+}

@@ -1,0 +1,89 @@
+//! Our client and distcc 3.4 share one state folder: neither takes a slot that the other has, and
+//! each leaves a host alone that failed the other.
+
+mod common;
+
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+
+use common::{World, script};
+use support::{Kind, ServerOptions, program, wait_until};
+
+const ORIGINAL: &str = "/usr/bin/distcc";
+const SOURCE: &str = "int answer(void) { return 42; }\n";
+
+/// A server whose gcc waits until the fifo is written.
+fn slow_server(world: &World) -> (support::Server, PathBuf) {
+    let compilers = world.folder("compilers");
+    let fifo = world.folder("open").join("go");
+    let made = std::process::Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status();
+    assert!(made.unwrap().success());
+    let text = format!("read line < {}; exec /usr/bin/gcc \"$@\"", fifo.display());
+    for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+        script(&compilers.join(name), &text);
+    }
+    let mut options = ServerOptions::new(Kind::Ours);
+    options.path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
+    (world.server("slow", &options), fifo)
+}
+
+fn start(world: &World, client: &Path, hosts: &str, source: &str) -> Child {
+    world.write(source, SOURCE);
+    let mut command = world.command(client);
+    command.env("DISTCC_HOSTS", hosts).args(["gcc", "-c", source]);
+    command.spawn().unwrap()
+}
+
+/// Has one client hold the only slot of the first host; the other one has to go to the second.
+#[track_caller]
+fn check_slots(holder: &Path, other: &Path) {
+    let world = World::new();
+    let (slow, fifo) = slow_server(&world);
+    let fast = world.server("fast", &ServerOptions::new(Kind::Ours));
+    let hosts = [slow.host("/1"), fast.host("/1")].join(" ");
+    let mut held = start(&world, holder, &hosts, "held.c");
+    wait_until("the first job is at the slow server", || slow.log().contains("connection from"));
+    let status = start(&world, other, &hosts, "other.c").wait().unwrap();
+    assert!(status.success());
+    fast.wait_for_compiled(1);
+    assert_eq!(slow.n_compiled(), 0);
+    writeln!(File::options().write(true).open(&fifo).unwrap(), "go").unwrap();
+    assert!(held.wait().unwrap().success());
+    slow.wait_for_compiled(1);
+}
+
+#[test]
+fn our_client_leaves_the_originals_slot_alone() {
+    check_slots(Path::new(ORIGINAL), &program("distcc"));
+}
+
+#[test]
+fn the_original_leaves_our_clients_slot_alone() {
+    check_slots(&program("distcc"), Path::new(ORIGINAL));
+}
+
+/// Has one client find out that a host is dead; the other one has to leave it alone.
+#[track_caller]
+fn check_backoff(first: &Path, second: &Path) {
+    let world = World::new();
+    world.write("a.c", SOURCE);
+    let failed = world.run(first, "127.0.0.1:1", &["gcc", "-c", "a.c"]);
+    assert_eq!(failed.code, 0, "{}", failed.stderr);
+    assert!(failed.stderr.contains("failed to distribute a.c to 127.0.0.1:1"), "{}", failed.stderr);
+    let left_alone = world.run(second, "127.0.0.1:1", &["gcc", "-c", "a.c"]);
+    assert_eq!(left_alone.code, 0, "{}", left_alone.stderr);
+    assert!(!left_alone.stderr.contains("onnect"), "{}", left_alone.stderr);
+    assert!(left_alone.stderr.contains("running locally instead"), "{}", left_alone.stderr);
+}
+
+#[test]
+fn our_client_leaves_a_host_alone_that_failed_the_original() {
+    check_backoff(Path::new(ORIGINAL), &program("distcc"));
+}
+
+#[test]
+fn the_original_leaves_a_host_alone_that_failed_our_client() {
+    check_backoff(&program("distcc"), Path::new(ORIGINAL));
+}
