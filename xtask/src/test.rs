@@ -5,11 +5,12 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "distcc",
     "distcc-pump",
     "makepkg",
     "fakeroot",
+    "libarchive-tools",
     "make",
     "gcc",
     "g++",
