@@ -1,7 +1,7 @@
 //! A job that may leave this machine: where it goes, and what becomes of it.
 
 use std::ffi::OsString;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -50,7 +50,7 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
     let distribution = Distribution {
         context,
         words,
-        job: with_colors(job),
+        job: if context.settings.colors { with_colors(job) } else { job },
         hosts,
         usable,
         n_local_slots: found.list.n_local_slots,
@@ -73,16 +73,14 @@ fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Miss
     local::under_slot(context, words)
 }
 
-/// Has the compilers color their messages as they would for this terminal.
+/// Has the compilers color their messages as they would for the terminal that shows them in the
+/// end, unless the user chose otherwise.
 fn with_colors(mut job: Job) -> Job {
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_none_or(|term| term == "dumb")
-        || !io::stderr().is_terminal();
     let chosen = job
         .remote
         .iter()
         .any(|word| word.as_encoded_bytes().windows(5).any(|part| part == b"color"));
-    if !plain && !chosen {
+    if !chosen {
         let option = OsString::from("-fdiagnostics-color=always");
         job.preprocess.iter_mut().for_each(|words| words.push(option.clone()));
         job.remote.push(option);
@@ -309,8 +307,10 @@ impl Distribution<'_> {
         };
         match verdict::of(&reply) {
             Verdict::Trouble(trouble) => Outcome::Failed(trouble),
-            Verdict::Unclear(why) => Outcome::Here(Some(format!("{}: {why}", spec.host))),
-            Verdict::SourceErrors(exit) => {
+            Verdict::Unclear { why, .. } if self.context.settings.fallback => {
+                Outcome::Here(Some(format!("{}: {why}", spec.host)))
+            }
+            Verdict::SourceErrors(exit) | Verdict::Unclear { exit, .. } => {
                 self.note_success(spec);
                 if self.context.settings.skip_local_retry == Some(false) {
                     return Outcome::Here(None);

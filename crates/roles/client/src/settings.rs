@@ -1,6 +1,7 @@
 //! Everything the environment says, read once.
 
 use std::ffi::OsString;
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
@@ -39,6 +40,9 @@ pub struct Settings {
     pub recursion: Option<u32>,
     /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
     pub pump: bool,
+    /// Compilers may color their messages: standard error is a terminal that shows colors, and
+    /// `NO_COLOR` is not set.
+    pub colors: bool,
     /// What was wrong with the above, for the user.
     pub complaints: Vec<String>,
 }
@@ -48,10 +52,10 @@ impl Settings {
     /// defaults: a build should not fail for them.
     #[must_use]
     pub fn from_env() -> Settings {
-        Settings::read(|name| std::env::var_os(name))
+        Settings::read(|name| std::env::var_os(name), std::io::stderr().is_terminal())
     }
 
-    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Settings {
+    fn read(variable: impl Fn(&str) -> Option<OsString>, on_terminal: bool) -> Settings {
         let mut complaints = Vec::new();
         let mut number = |name: &str| -> Option<u64> {
             let text = variable(name)?;
@@ -72,8 +76,8 @@ impl Settings {
             seconds => Some(Duration::from_secs(seconds)),
         };
         let pause = Duration::from_millis(number("DISTCC_PAUSE_TIME_MSEC").unwrap_or(1000));
-        let flag = |name: &str| variable(name).map(|value| !value.is_empty() && value != "0");
         let path_of = |name: &str| variable(name).filter(|value| !value.is_empty());
+        let flag = |name: &str| path_of(name).map(|value| value != "0");
         let recursion = variable("_DISTCC_SAFEGUARD")
             .map(|value| value.to_str().and_then(|text| text.parse().ok()).unwrap_or(1));
         Settings {
@@ -91,6 +95,9 @@ impl Settings {
             skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY"),
             recursion,
             pump: variable("INCLUDE_SERVER_PORT").is_some(),
+            colors: on_terminal
+                && path_of("NO_COLOR").is_none()
+                && path_of("TERM").is_some_and(|term| term != "dumb"),
             complaints,
         }
     }
@@ -101,9 +108,24 @@ mod tests {
     use super::*;
 
     fn settings(pairs: &[(&str, &str)]) -> Settings {
-        Settings::read(|name| {
+        let variable = |name: &str| {
             pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| OsString::from(value))
-        })
+        };
+        Settings::read(variable, true)
+    }
+
+    #[test]
+    fn empty_is_as_good_as_unset() {
+        let settings = settings(&[("DISTCC_FALLBACK", ""), ("DISTCC_SKIP_LOCAL_RETRY", "")]);
+        assert_eq!((settings.fallback, settings.skip_local_retry), (true, None));
+    }
+
+    #[test]
+    fn colors_are_for_terminals_that_show_them() {
+        assert!(settings(&[("TERM", "xterm")]).colors);
+        assert!(!settings(&[("TERM", "dumb")]).colors);
+        assert!(!settings(&[]).colors);
+        assert!(!settings(&[("TERM", "xterm"), ("NO_COLOR", "1")]).colors);
     }
 
     #[test]

@@ -12,8 +12,8 @@ pub(crate) enum Verdict {
     Object,
     /// The compiler found errors in the source: show them once.
     SourceErrors(Exit),
-    /// The compiler failed, and preprocessing may be why: only compiling here tells.
-    Unclear(&'static str),
+    /// The compiler failed with `exit`, and preprocessing may be why: only compiling here tells.
+    Unclear { why: &'static str, exit: Exit },
     /// The server did not do the job.
     Trouble(Trouble),
 }
@@ -67,13 +67,14 @@ pub(crate) fn of(reply: &Reply) -> Verdict {
     if code == INTERNAL_ERROR {
         return Verdict::Trouble(Trouble::Fault("internal compiler error".to_owned()));
     }
+    let exit = Exit::compiler(code);
     if line_with(&reply.stderr, &OTHER_COMPILER).is_some() {
-        return Verdict::Unclear("its compiler does not know an option");
+        return Verdict::Unclear { why: "its compiler does not know an option", exit };
     }
     if line_with(&reply.stderr, &WARNINGS_AS_ERRORS).is_some() {
-        return Verdict::Unclear("its compiler took warnings for errors");
+        return Verdict::Unclear { why: "its compiler took warnings for errors", exit };
     }
-    Verdict::SourceErrors(Exit::compiler(code))
+    Verdict::SourceErrors(exit)
 }
 
 /// The first line with one of `words` in it.
@@ -94,7 +95,7 @@ mod tests {
         let got = match of(&reply) {
             Verdict::Object => "object".to_owned(),
             Verdict::SourceErrors(exit) => format!("errors {exit}"),
-            Verdict::Unclear(why) => why.to_owned(),
+            Verdict::Unclear { why, exit } => format!("{why} ({exit})"),
             Verdict::Trouble(trouble) => trouble.says(),
         };
         assert_eq!(got, expected);
@@ -133,12 +134,12 @@ mod tests {
         check(
             WaitStatus::exited(1),
             "a.c:1:2: error: self-comparison [-Werror=tautological-compare]",
-            "its compiler took warnings for errors",
+            "its compiler took warnings for errors (1)",
         );
         check(
             WaitStatus::exited(1),
             "gcc: error: unrecognized command-line option '-fnew'",
-            "its compiler does not know an option",
+            "its compiler does not know an option (1)",
         );
     }
 }
