@@ -139,23 +139,34 @@ fn makepkg(world: &World, package: &Path, client: Kind, hosts: &str, n_jobs: usi
 }
 
 /// Runs a shell command as makepkg's user, who sees our masquerade folder where makepkg looks for
-/// it: in a mount namespace of its own, so that the machine stays as it is.
+/// it: in a mount namespace of its own, so that the machine stays as it is. Where there can be no
+/// such namespace, `PATH` does what makepkg would do with that folder.
 fn as_builder(masquerade: &Path, run: &str) -> Command {
-    if !rustix::process::geteuid().is_root() {
-        // Not root: then the folder cannot be put in its place, and PATH has to do what makepkg
-        // does with it.
-        let mut command = Command::new("sh");
-        command.args(["-c", &format!("PATH={}:$PATH; {run}", masquerade.display())]);
-        return command;
-    }
-    let mut command = Command::new("unshare");
-    let prepare = format!(
-        "mount -t tmpfs none /usr/lib/distcc && chmod 755 /usr/lib/distcc && \
-         ln -s {} /usr/lib/distcc/bin && \
-         exec setpriv --reuid {BUILDER} --regid nogroup --clear-groups sh -c '{run}'",
-        masquerade.display()
-    );
-    command.args(["--mount", "sh", "-c", &prepare]);
+    let is_root = rustix::process::geteuid().is_root();
+    let can_mount = is_root
+        && finish(
+            Command::new("unshare").args(["--mount", "mount", "-t", "tmpfs", "none", "/mnt"]),
+        )
+        .code
+            == 0;
+    let place = if can_mount {
+        format!(
+            "mount -t tmpfs none /usr/lib/distcc && chmod 755 /usr/lib/distcc && \
+             ln -s {} /usr/lib/distcc/bin",
+            masquerade.display()
+        )
+    } else {
+        format!("PATH={}:$PATH && export PATH", masquerade.display())
+    };
+    let run = if is_root {
+        format!("exec setpriv --reuid {BUILDER} --regid nogroup --clear-groups sh -c '{run}'")
+    } else {
+        run.to_owned()
+    };
+    let words: &[&str] =
+        if can_mount { &["unshare", "--mount", "sh", "-c"] } else { &["sh", "-c"] };
+    let mut command = Command::new(words[0]);
+    command.args(&words[1..]).arg(format!("{place} && {run}"));
     command
 }
 

@@ -27,13 +27,13 @@ pub fn processes_using(folder: &Path) -> Vec<String> {
     found
 }
 
-/// Waits until `is_so`, for a minute at most: long enough for the slowest machine, and never
+/// Waits until `is_so`, for ten minutes at most: long enough for the slowest machine, and never
 /// needed in full where all is well.
 ///
 /// # Panics
 /// When it does not become so; `what` says what was waited for.
 pub fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(600);
     while !is_so() {
         assert!(Instant::now() < deadline, "gave up waiting until {what}");
         std::thread::sleep(Duration::from_millis(10));

@@ -146,7 +146,7 @@ impl Server {
     /// the object.
     ///
     /// # Panics
-    /// When it does not say that within a minute.
+    /// When it does not say that within ten minutes.
     pub fn wait_for_compiled(&self, n_files: usize) {
         wait_until(&format!("the server has compiled {n_files}"), || self.n_compiled() == n_files);
     }
@@ -154,7 +154,7 @@ impl Server {
     /// Sends the daemon `signal`, and waits for its end and that of all its compilers.
     ///
     /// # Panics
-    /// When something of it is left after a minute: a process, or a temporary file.
+    /// When something of it is left after ten minutes: a process, or a temporary file.
     pub fn end_by(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.daemon), signal).expect("the server runs");
         wait_until("the server ends", || matches!(self.daemon.try_wait(), Ok(Some(_))));
