@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
-use support::{Kind, Server, ServerOptions, processes_using, program, wait_until};
+use support::{Kind, Server, ServerOptions, World, processes_using, program, wait_until};
 
 /// How many files are compiled.
 const N_FILES: usize = 1000;
@@ -42,15 +42,10 @@ fn n_objects(folder: &Path) -> usize {
 
 #[test]
 fn a_build_survives_the_death_of_a_server() {
-    let world = tempfile::Builder::new().prefix("distcc-rs-kill-").tempdir().unwrap();
-    // The servers run compilers as somebody else when the test is root.
-    std::fs::set_permissions(world.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))
-        .unwrap();
-    let (shared, local) = (world.path().join("shared"), world.path().join("local"));
-    for folder in [&shared, &local] {
-        std::fs::create_dir(folder).unwrap();
-        lay_out(folder);
-    }
+    let world = World::new();
+    let (shared, local) = (world.folder("shared"), world.folder("local"));
+    lay_out(&shared);
+    lay_out(&local);
     let options = ServerOptions::new(Kind::Ours);
     let mut red = Server::start(&world.path().join("red"), &options);
     let mut green = Server::start(&world.path().join("green"), &options);

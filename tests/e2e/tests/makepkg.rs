@@ -8,8 +8,8 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Ran, World, finish, script};
-use support::{Kind, Server, ServerOptions, program};
+use common::{Ran, World, finish};
+use support::{Kind, Server, ServerOptions, program, script};
 
 /// How many sources the package has.
 const N_SOURCES: usize = 24;
@@ -42,7 +42,7 @@ struct Recorded {
 impl Recorded {
     fn start(world: &World, name: &str, kind: Kind) -> Recorded {
         let compilers = world.folder(&format!("{name}-compilers"));
-        let record = open_folder(world, &format!("{name}-record")).join("runs");
+        let record = world.open_folder(&format!("{name}-record")).join("runs");
         std::fs::write(&record, "").unwrap();
         std::fs::set_permissions(&record, PermissionsExt::from_mode(0o666)).unwrap();
         let place = record.display();
@@ -76,15 +76,8 @@ impl Recorded {
     }
 }
 
-/// A folder that the builder and the servers can write.
-fn open_folder(world: &World, name: &str) -> PathBuf {
-    let folder = world.folder(name);
-    std::fs::set_permissions(&folder, PermissionsExt::from_mode(0o777)).unwrap();
-    folder
-}
-
 fn lay_out(world: &World) -> PathBuf {
-    let folder = open_folder(world, "package");
+    let folder = world.open_folder("package");
     let mut makefile = String::from("libtest.a:");
     for number in 0..N_SOURCES {
         write!(makefile, " {number}.o").unwrap();
@@ -129,9 +122,9 @@ fn makepkg(world: &World, package: &Path, client: Kind, hosts: &str, n_jobs: usi
         .current_dir(package)
         .env_clear()
         .env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", bin.display()))
-        .env("HOME", open_folder(world, "home"))
-        .env("DISTCC_DIR", open_folder(world, "state"))
-        .env("TMPDIR", open_folder(world, "tmp"))
+        .env("HOME", world.open_folder("home"))
+        .env("DISTCC_DIR", world.open_folder("state"))
+        .env("TMPDIR", world.open_folder("tmp"))
         .env("LC_ALL", "C.UTF-8")
         // There is no pacman to ask.
         .env("PACMAN", "true");

@@ -5,8 +5,8 @@ mod common;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 
-use common::{Ran, World, finish, script};
-use support::{Kind, Server, ServerOptions, program};
+use common::{Ran, World, finish};
+use support::{Kind, Server, ServerOptions, program, script};
 
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 
@@ -217,7 +217,7 @@ fn distcc_inside_distcc_runs_the_compiler_and_ends_when_it_goes_on_for_ever() {
 fn errors_in_the_source_are_shown_once_and_compiled_once() {
     let world = World::new();
     let compilers = world.folder("compilers");
-    let record = world.folder("open").join("record");
+    let record = world.open_folder("open").join("record");
     std::fs::write(&record, "").unwrap();
     std::fs::set_permissions(&record, std::os::unix::fs::PermissionsExt::from_mode(0o666)).unwrap();
     let text = format!("echo \"$@\" >> {}; exec /usr/bin/gcc \"$@\"", record.display());

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{World, script};
-use support::{Kind, ServerOptions};
+use common::World;
+use support::{Kind, ServerOptions, script};
 
 /// `e_machine` of an ELF object.
 fn machine(object: &[u8]) -> u16 {

@@ -8,25 +8,30 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use common::{World, script};
-use support::{Kind, ServerOptions, program, wait_until};
+use common::World;
+use support::{Kind, ServerOptions, program, script, wait_until};
 
 const ORIGINAL: &str = "/usr/bin/distcc";
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 
-/// A server whose gcc waits until the fifo is written.
-fn slow_server(world: &World) -> (support::Server, PathBuf) {
+/// A server whose gcc says that it has started, by a file, and waits until the fifo is written.
+fn slow_server(world: &World) -> (support::Server, PathBuf, PathBuf) {
     let compilers = world.folder("compilers");
-    let fifo = world.folder("open").join("go");
+    let open = world.open_folder("open");
+    let (started, fifo) = (open.join("started"), open.join("go"));
     let made = std::process::Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status();
     assert!(made.unwrap().success());
-    let text = format!("read line < {}; exec /usr/bin/gcc \"$@\"", fifo.display());
+    let text = format!(
+        "echo > {}; read line < {}; exec /usr/bin/gcc \"$@\"",
+        started.display(),
+        fifo.display()
+    );
     for name in ["gcc", "x86_64-linux-gnu-gcc"] {
         script(&compilers.join(name), &text);
     }
     let mut options = ServerOptions::new(Kind::Ours);
     options.path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
-    (world.server("slow", &options), fifo)
+    (world.server("slow", &options), started, fifo)
 }
 
 fn start(world: &World, client: &Path, hosts: &str, source: &str) -> Child {
@@ -40,11 +45,11 @@ fn start(world: &World, client: &Path, hosts: &str, source: &str) -> Child {
 #[track_caller]
 fn check_slots(holder: &Path, other: &Path) {
     let world = World::new();
-    let (slow, fifo) = slow_server(&world);
+    let (slow, started, fifo) = slow_server(&world);
     let fast = world.server("fast", &ServerOptions::new(Kind::Ours));
     let hosts = [slow.host("/1"), fast.host("/1")].join(" ");
     let mut held = start(&world, holder, &hosts, "held.c");
-    wait_until("the first job is at the slow server", || slow.log().contains("connection from"));
+    wait_until("the first job is at the slow server", || started.exists());
     let status = start(&world, other, &hosts, "other.c").wait().unwrap();
     assert!(status.success());
     fast.wait_for_compiled(1);

@@ -2,9 +2,15 @@
 //! the proof that nothing is left behind.
 
 mod leftovers;
+mod outcome;
 mod programs;
+mod recorder;
 mod server;
+mod world;
 
 pub use leftovers::{processes_using, wait_until};
+pub use outcome::{Outcome, run};
 pub use programs::{program, workspace};
+pub use recorder::{Recorder, SYSTEM_PATH};
 pub use server::{Kind, Server, ServerOptions};
+pub use world::{World, script};

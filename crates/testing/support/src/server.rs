@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
+use crate::world::set_mode;
 use crate::{processes_using, program, wait_until};
 
 /// Whose server.
@@ -95,6 +96,8 @@ impl Server {
             .args(&options.more)
             .env("TMPDIR", &temporary)
             .env_remove("DISTCC_HOSTS")
+            // Compilers choose their quotes by the locale.
+            .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(log);
@@ -105,7 +108,7 @@ impl Server {
             command.env("PATH", path);
         }
         // As root the server becomes somebody else, who has to be able to write its folder.
-        open_to_all(&temporary);
+        set_mode(&temporary, 0o777);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let daemon = command.spawn().expect("the server can be started");
         let mut server = Server { port, folder: folder.to_owned(), daemon };
@@ -178,10 +181,4 @@ impl Drop for Server {
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
     listener.local_addr().expect("a bound socket has an address").port()
-}
-
-fn open_to_all(folder: &Path) {
-    use std::os::unix::fs::PermissionsExt;
-    let permissions = std::fs::Permissions::from_mode(0o777);
-    std::fs::set_permissions(folder, permissions).expect("a test owns its folders");
 }

@@ -1,15 +1,18 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::time::Duration;
 
 use support::{Server, ServerOptions, program};
 
-/// A world of a test's own, gone afterwards.
+/// Long enough for the slowest build on a busy machine.
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// A world with a folder to compile in, `work`, and a state folder.
 pub(crate) struct World {
-    root: tempfile::TempDir,
+    root: support::World,
 }
 
 /// What a command did.
@@ -21,19 +24,19 @@ pub(crate) struct Ran {
 
 impl World {
     pub(crate) fn new() -> World {
-        let root = tempfile::Builder::new().prefix("distcc-rs-").tempdir().unwrap();
-        // A server that the test starts as root becomes somebody else.
-        std::fs::set_permissions(root.path(), PermissionsExt::from_mode(0o755)).unwrap();
+        let root = support::World::new();
         for name in ["work", "state"] {
-            std::fs::create_dir(root.path().join(name)).unwrap();
+            let _ = root.folder(name);
         }
         World { root }
     }
 
     pub(crate) fn folder(&self, name: &str) -> PathBuf {
-        let folder = self.root.path().join(name);
-        std::fs::create_dir_all(&folder).unwrap();
-        folder
+        self.root.folder(name)
+    }
+
+    pub(crate) fn open_folder(&self, name: &str) -> PathBuf {
+        self.root.open_folder(name)
     }
 
     pub(crate) fn server(&self, name: &str, options: &ServerOptions) -> Server {
@@ -76,7 +79,7 @@ impl World {
             }
         }
         command.env("DISTCC_DIR", self.state()).current_dir(self.root.path().join("work"));
-        command.env("LC_ALL", "C.UTF-8").stdin(Stdio::null());
+        command.env("LC_ALL", "C.UTF-8");
         command
     }
 
@@ -90,16 +93,10 @@ impl World {
 }
 
 pub(crate) fn finish(command: &mut Command) -> Ran {
-    let output = command.output().unwrap();
+    let outcome = support::run(command, LIMIT);
     Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        code: outcome.code,
+        stdout: String::from_utf8_lossy(&outcome.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&outcome.stderr).into_owned(),
     }
-}
-
-/// Writes a shell script that can be run.
-pub(crate) fn script(path: &Path, text: &str) {
-    std::fs::write(path, format!("#!/bin/sh\n{text}\n")).unwrap();
-    std::fs::set_permissions(path, PermissionsExt::from_mode(0o755)).unwrap();
 }
