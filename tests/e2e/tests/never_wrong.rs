@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::World;
+use common::{World, finish};
 use support::{Kind, ServerOptions, script};
 
 /// `e_machine` of an ELF object.
@@ -73,4 +73,27 @@ fn an_object_for_the_right_machine_is_accepted() {
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     server.wait_for_compiled(1);
     world.check_object("aarch64-linux-gnu-gcc", &words[1..], "a.o");
+}
+
+#[test]
+fn warnings_are_those_of_the_source() {
+    // Preprocessing takes away the comment and the macro for whose sake the compiler is silent.
+    let world = World::new();
+    let server = world.server("server", &ServerOptions::new(Kind::Ours));
+    let quiet = "int g(int);\n\
+        int f(int n) { switch (n) { case 1: g(1); /* fall through */ case 2: g(2); } return n; }\n\
+        #define SAME(x) ((x) == (x))\n\
+        int h(int a) { return SAME(a); }\n";
+    let loud = "int f(int n)\n{\n  int unused;\n  return n;\n}\n";
+    for (source, is_loud) in [(quiet, false), (loud, true)] {
+        world.write("a.c", source);
+        let words = ["gcc", "-Wall", "-Wextra", "-fno-diagnostics-show-caret", "-c", "a.c"];
+        let here = finish(world.command("gcc").args(&words[1..]));
+        let there = world.distcc(&server.host(""), &words);
+        assert_eq!((there.code, there.stderr.as_str()), (here.code, here.stderr.as_str()));
+        assert_eq!(here.stderr.contains("unused"), is_loud);
+        world.check_object("gcc", &words[1..], "a.o");
+    }
+    // Both were compiled there; the answer about the first was doubted.
+    server.wait_for_compiled(2);
 }

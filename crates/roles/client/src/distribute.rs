@@ -17,7 +17,7 @@ use crate::host_list::{self, Missing};
 use crate::preprocess::{Preprocessed, Preprocessing, Progress};
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
-use crate::verdict::{self, Verdict};
+use crate::verdict::{self, Judgment, Verdict};
 use crate::{Context, local};
 
 /// How many hosts are tried when failures are not remembered. Source: behavior of distcc 3.4.
@@ -305,12 +305,17 @@ impl Distribution<'_> {
             Ok(reply) => reply,
             Err(trouble) => return Outcome::Failed(trouble),
         };
-        match verdict::of(&reply) {
+        let Judgment { verdict, doubt } = verdict::of(&reply);
+        if let Some(doubt) = doubt.filter(|_| self.context.settings.fallback) {
+            self.note_success(spec);
+            let host = &spec.host;
+            let text = format!("running it here: {host}: {doubt} [artefact-of-preprocessing]");
+            self.context.log.info(&text);
+            return Outcome::Here(None);
+        }
+        match verdict {
             Verdict::Trouble(trouble) => Outcome::Failed(trouble),
-            Verdict::Unclear { why, .. } if self.context.settings.fallback => {
-                Outcome::Here(Some(format!("{}: {why}", spec.host)))
-            }
-            Verdict::SourceErrors(exit) | Verdict::Unclear { exit, .. } => {
+            Verdict::SourceErrors(exit) => {
                 self.note_success(spec);
                 if self.context.settings.skip_local_retry == Some(false) {
                     return Outcome::Here(None);

@@ -5,6 +5,14 @@ use wire::Reply;
 use crate::exit::Exit;
 use crate::remote::Trouble;
 
+/// What a reply means, and whether to believe it.
+#[derive(Debug)]
+pub(crate) struct Judgment {
+    pub(crate) verdict: Verdict,
+    /// Why the verdict may be an artefact of preprocessing: then only compiling here tells.
+    pub(crate) doubt: Option<&'static str>,
+}
+
 /// What a reply means to the user.
 #[derive(Debug)]
 pub(crate) enum Verdict {
@@ -12,8 +20,6 @@ pub(crate) enum Verdict {
     Object,
     /// The compiler found errors in the source: show them once.
     SourceErrors(Exit),
-    /// The compiler failed with `exit`, and preprocessing may be why: only compiling here tells.
-    Unclear { why: &'static str, exit: Exit },
     /// The server did not do the job.
     Trouble(Trouble),
 }
@@ -39,15 +45,49 @@ const OTHER_COMPILER: [&[u8]; 4] = [
     b"unknown argument:",
 ];
 
-/// Warnings that became errors. Preprocessed source can give rise to warnings that the source
-/// itself does not, where they depend on whether code comes from a macro.
+/// Warnings that depend on comments, or on whether code comes from a macro: of preprocessed source
+/// they may be given where the source itself would give none. Source: the manuals of GCC and Clang,
+/// and `tests/e2e`, "warnings are those of the source".
+const WARNINGS_OF_PREPROCESSING: [&[u8]; 13] = [
+    b"[-Wimplicit-fallthrough",
+    b"[-Wtautological",
+    b"[-Wself-assign",
+    b"[-Wself-compare",
+    b"[-Wlogical-op",
+    b"[-Wint-in-bool-context",
+    b"[-Wmisleading-indentation",
+    b"[-Wduplicated",
+    b"[-Wempty-body",
+    b"[-Wunused-value",
+    b"[-Wparentheses-equality",
+    b"[-Wconstant-logical-operand",
+    b"[-Wextra-semi",
+];
+
+/// Warnings that became errors, whichever they were.
 const WARNINGS_AS_ERRORS: [&[u8]; 2] = [b"[-Werror", b"warnings being treated as errors"];
 
 /// How GCC ends after an internal error.
 const INTERNAL_ERROR: u8 = 4;
 
 /// Judges a reply by its status and its messages. The object is judged elsewhere.
-pub(crate) fn of(reply: &Reply) -> Verdict {
+pub(crate) fn of(reply: &Reply) -> Judgment {
+    let verdict = verdict(reply);
+    let doubt = match verdict {
+        Verdict::Object => line_with(&reply.stderr, &WARNINGS_OF_PREPROCESSING)
+            .map(|_| "its compiler gave warnings that the source may not"),
+        Verdict::SourceErrors(_) => line_with(&reply.stderr, &OTHER_COMPILER)
+            .map(|_| "its compiler does not know an option")
+            .or_else(|| {
+                line_with(&reply.stderr, &WARNINGS_AS_ERRORS)
+                    .map(|_| "its compiler took warnings for errors")
+            }),
+        Verdict::Trouble(_) => None,
+    };
+    Judgment { verdict, doubt }
+}
+
+fn verdict(reply: &Reply) -> Verdict {
     if reply.status.is_success() {
         return Verdict::Object;
     }
@@ -67,14 +107,7 @@ pub(crate) fn of(reply: &Reply) -> Verdict {
     if code == INTERNAL_ERROR {
         return Verdict::Trouble(Trouble::Fault("internal compiler error".to_owned()));
     }
-    let exit = Exit::compiler(code);
-    if line_with(&reply.stderr, &OTHER_COMPILER).is_some() {
-        return Verdict::Unclear { why: "its compiler does not know an option", exit };
-    }
-    if line_with(&reply.stderr, &WARNINGS_AS_ERRORS).is_some() {
-        return Verdict::Unclear { why: "its compiler took warnings for errors", exit };
-    }
-    Verdict::SourceErrors(exit)
+    Verdict::SourceErrors(Exit::compiler(code))
 }
 
 /// The first line with one of `words` in it.
@@ -92,18 +125,19 @@ mod tests {
     #[track_caller]
     fn check(status: WaitStatus, stderr: &str, expected: &str) {
         let reply = Reply { status, stderr: stderr.into(), ..Reply::default() };
-        let got = match of(&reply) {
-            Verdict::Object => "object".to_owned(),
-            Verdict::SourceErrors(exit) => format!("errors {exit}"),
-            Verdict::Unclear { why, exit } => format!("{why} ({exit})"),
-            Verdict::Trouble(trouble) => trouble.says(),
+        let judgment = of(&reply);
+        let got = match (judgment.doubt, judgment.verdict) {
+            (Some(doubt), _) => doubt.to_owned(),
+            (None, Verdict::Object) => "object".to_owned(),
+            (None, Verdict::SourceErrors(exit)) => format!("errors {exit}"),
+            (None, Verdict::Trouble(trouble)) => trouble.says(),
         };
         assert_eq!(got, expected);
     }
 
     #[test]
     fn errors_in_the_source_are_a_result() {
-        check(WaitStatus::exited(0), "a.c:1: warning: x", "object");
+        check(WaitStatus::exited(0), "a.c:1: warning: x [-Wunused-variable]", "object");
         check(WaitStatus::exited(1), "a.c:1: error: expected ';'", "errors 1");
     }
 
@@ -130,16 +164,21 @@ mod tests {
     }
 
     #[test]
-    fn what_preprocessing_may_have_caused_is_unclear() {
+    fn what_preprocessing_may_have_caused_is_doubted() {
+        check(
+            WaitStatus::exited(0),
+            "a.c:1:2: warning: this statement may fall through [-Wimplicit-fallthrough=]",
+            "its compiler gave warnings that the source may not",
+        );
         check(
             WaitStatus::exited(1),
             "a.c:1:2: error: self-comparison [-Werror=tautological-compare]",
-            "its compiler took warnings for errors (1)",
+            "its compiler took warnings for errors",
         );
         check(
             WaitStatus::exited(1),
             "gcc: error: unrecognized command-line option '-fnew'",
-            "its compiler does not know an option (1)",
+            "its compiler does not know an option",
         );
     }
 }
