@@ -111,7 +111,7 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         // As distcc 3.4 guesses: a socket comes from inetd, anything else from a person.
         Mode::Guess => rustix::net::sockopt::socket_type(std::io::stdin()).is_ok(),
     };
-    let log = Log::open(options);
+    let log = Log::open(options.log_file.as_deref(), options.log_stderr, options.log_level);
     for complaint in &environment.complaints {
         log.write(Level::Warning, "settings", complaint);
     }

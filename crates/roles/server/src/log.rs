@@ -3,8 +3,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::net::UnixDatagram;
-
-use crate::options::Options;
+use std::path::Path;
 
 /// How much a line matters; the numbers are syslog's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,11 +59,11 @@ pub(crate) struct Log {
 const FACILITY: u8 = 3 << 3;
 
 impl Log {
-    /// Opens what the options name, while we are still root. Where that fails, standard error
+    /// Opens `file`, or standard error, or syslog, while we are still root. Where that fails, standard error
     /// gets one line and the log goes to syslog, as with distcc 3.4.
-    pub(crate) fn open(options: &Options) -> Log {
-        let sink = match &options.log_file {
-            _ if options.log_stderr => Sink::Stderr,
+    pub(crate) fn open(file: Option<&Path>, to_stderr: bool, level: Level) -> Log {
+        let sink = match file {
+            _ if to_stderr => Sink::Stderr,
             Some(path) => match OpenOptions::new().append(true).create(true).open(path) {
                 Ok(file) => Sink::File(file),
                 Err(error) => {
@@ -80,7 +79,7 @@ impl Log {
             },
             None => syslog(),
         };
-        Log { sink, level: options.log_level }
+        Log { sink, level }
     }
 
     /// Whether somebody has to close standard error with care: the log is written there.
