@@ -1,5 +1,5 @@
 //! Our client and distcc 3.4 share one state folder: neither takes a slot that the other has, and
-//! each leaves a host alone that failed the other.
+//! each leaves a host alone that failed the other. Debian's monitor reads what ours does.
 
 mod common;
 
@@ -8,7 +8,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 
-use common::World;
+use common::{World, finish};
 use support::{Kind, ServerOptions, program, script, wait_until};
 
 const ORIGINAL: &str = "/usr/bin/distcc";
@@ -91,4 +91,23 @@ fn our_client_leaves_a_host_alone_that_failed_the_original() {
 #[test]
 fn the_original_leaves_a_host_alone_that_failed_our_client() {
     check_backoff(&program("distcc"), Path::new(ORIGINAL));
+}
+
+#[test]
+fn the_original_monitor_shows_our_clients_job() {
+    let world = World::new();
+    let (slow, started, fifo) = slow_server(&world);
+    let mut held = start(&world, &program("distcc"), &slow.host("/1"), "held.c");
+    wait_until("the job is at the server", || started.exists());
+    let mut shown = String::new();
+    // The compiler may be at work before the client has written down that it waits for it.
+    wait_until("the monitor shows the compile", || {
+        shown = finish(&mut world.command("/usr/bin/distccmon-text")).stdout;
+        shown.contains("Compile")
+    });
+    let words: Vec<&str> = shown.split_whitespace().collect();
+    assert_eq!(words, [held.id().to_string().as_str(), "Compile", "held.c", "127.0.0.1[0]"]);
+    writeln!(File::options().write(true).open(&fifo).unwrap(), "go").unwrap();
+    assert!(held.wait().unwrap().success());
+    assert_eq!(finish(&mut world.command("/usr/bin/distccmon-text")).stdout.trim(), "");
 }
