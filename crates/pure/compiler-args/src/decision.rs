@@ -118,6 +118,7 @@ fn with_suffix(stem: &[u8], suffix: &str) -> OsString {
 fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
     let mut words = vec![command.compiler.clone()];
     let (mut generates, mut has_file, mut has_target) = (false, false, false);
+    let mut generates_by_words = false;
     for item in &command.items {
         let (effect, own_words) = match item {
             Item::Option { row, words, .. } => (row.effect, *words),
@@ -134,7 +135,13 @@ fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
         generates |= effect == Effect::Dependencies;
         has_file |= effect == Effect::DependencyFile;
         has_target |= effect == Effect::DependencyTarget;
+        if let (Effect::PreprocessorWords, Item::Option { value, .. }) = (effect, item) {
+            generates_by_words |= value.starts_with(b"-M");
+            has_target |= value.split(|byte| *byte == b',').any(|w| w == b"-MT" || w == b"-MQ");
+        }
     }
+    // Clang reads `-Wp,-MD,FILE` as `-MD -MF FILE`; GCC names the target after the source.
+    let names_output = generates || (generates_by_words && is_clang(command));
     if generates && !has_file {
         let stem = match command.output {
             Some(output) => without_extension(output.as_bytes()),
@@ -143,11 +150,17 @@ fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
         words.push("-MF".into());
         words.push(with_suffix(stem, ".d"));
     }
-    if let Some(output) = command.output.filter(|_| generates && !has_target) {
+    if let Some(output) = command.output.filter(|_| names_output && !has_target) {
         words.push("-MQ".into());
         words.push(output.to_owned());
     }
     words
+}
+
+/// Whether the compiler is Clang by its name.
+fn is_clang(command: &Command<'_>) -> bool {
+    let name = base_name(command.compiler.as_bytes());
+    name.windows(b"clang".len()).any(|part| part == b"clang")
 }
 
 /// The command to send: without what only preprocessing and linking read, and always with `-o`.
@@ -164,6 +177,10 @@ fn remote_words(command: &Command<'_>, output: &OsStr) -> Vec<OsString> {
                     words.push("-c".into());
                 }
                 Effect::Output => words.extend(["-o".into(), output.to_owned()]),
+                // Of no use to Clang on preprocessed source, as it would say in a warning.
+                Effect::Compile
+                    if is_clang(command)
+                        && own_words[0].as_bytes().starts_with(b"-fmacro-prefix-map=") => {}
                 Effect::Compile
                 | Effect::Target
                 | Effect::Debug { .. }
@@ -279,6 +296,11 @@ mod tests {
             "gcc -MD -MF deps -MT x -E a.c",
             "gcc -c a.c -o b.o",
         );
+        check(
+            "clang -Wp,-MMD,.a.d -c a.c -o out/a.o",
+            "clang -Wp,-MMD,.a.d -E a.c -MQ out/a.o",
+            "clang -c a.c -o out/a.o",
+        );
         check("gcc -Wp,-MD,.a.o.d -c a.c -o a.o", "gcc -Wp,-MD,.a.o.d -E a.c", "gcc -c a.c -o a.o");
     }
 
@@ -302,13 +324,15 @@ mod tests {
 
     #[test]
     fn options_that_decide_the_machine_are_told_apart() {
-        let job = job_of("gcc -O2 -m32 -target x -c a.c");
-        assert_eq!(joined(&job.target_options), "-m32 -target x");
+        let job = job_of("gcc -O2 -m32 -fno-pie -target x -c a.c");
+        assert_eq!(joined(&job.target_options), "-m32 -fno-pie -target x");
     }
 
     #[test]
     fn the_last_wish_for_debug_information_counts() {
-        assert!(job_of("gcc -g0 -ggdb3 -c a.c").debug);
+        assert!(job_of("gcc -g0 -ggdb2 -c a.c").debug);
+        assert!(job_of("gcc -g -gz -gno-column-info -c a.c").debug);
+        assert!(!job_of("gcc -gz -gno-record-gcc-switches -c a.c").debug);
         assert!(!job_of("gcc -g -g0 -c a.c").debug);
     }
 
@@ -357,6 +381,11 @@ mod tests {
             ("--coverage", "profile"),
             ("-flto=auto", "link-time-optimization"),
             ("-gsplit-dwarf", "split-dwarf"),
+            ("-g3", "records-details"),
+            ("-ggdb3", "records-details"),
+            ("-A a=b", "preprocessor-details"),
+            ("-Wp,-undef", "preprocessor-details"),
+            ("-fdiagnostics-generate-patch", "extra-output"),
             ("-save-temps", "extra-output"),
             ("-fstack-usage", "extra-output"),
             ("-dA", "extra-output"),

@@ -28,7 +28,7 @@ pub enum Reason {
     CompilerParts,
     /// Modules and precompiled headers.
     Modules,
-    /// The object would tell columns or the command line, which differ for preprocessed source.
+    /// The object would tell columns, macros or the command line, which differ for preprocessed source.
     RecordsDetails,
     /// An option that changes what preprocessed source means.
     PreprocessorDetails,
@@ -159,7 +159,7 @@ impl Reason {
             Reason::Modules => ("modules", "needs module files or precompiled headers", ""),
             Reason::RecordsDetails => (
                 "records-details",
-                "puts columns or the command line into the object, which differ elsewhere",
+                "puts columns, macros or the command line into the object, which differ elsewhere",
                 "",
             ),
             Reason::PreprocessorDetails => {

@@ -1,6 +1,7 @@
 //! What preprocessed source itself says about leaving this machine.
 
 use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 
 use memchr::memmem;
 
@@ -10,7 +11,8 @@ use crate::{Job, Reason, Stay};
 const N_HEAD_LINES: usize = 8;
 
 /// Why the preprocessed source of `job` keeps it here, if it does: it has the assembler read
-/// files of this machine, or wants debug information without naming the folder for it.
+/// files of this machine, tells columns, would be read otherwise the second time, or wants debug
+/// information without naming the folder for it.
 ///
 /// The search for assembler directives is for their letters alone, so a string that merely
 /// mentions one stays here too.
@@ -22,10 +24,57 @@ pub fn stay_for_text(job: &Job, text: &[u8]) -> Option<Stay> {
     if includes_in_assembler(text) {
         return Some(Stay::new(Reason::AssemblerReadsFiles, OsStr::new(".include")));
     }
+    for name in COLUMN_NAMES {
+        if memmem::find(text, name.as_bytes()).is_some() {
+            return Some(Stay::new(Reason::RecordsDetails, OsStr::new(name)));
+        }
+    }
+    if maps_file_names(job) && memmem::find(text, b"__builtin_FILE").is_some() {
+        return Some(Stay::new(Reason::RecordsDetails, OsStr::new("__builtin_FILE")));
+    }
+    if reads_trigraphs(job) && has_trigraph(text) {
+        return Some(Stay::new(Reason::PreprocessorDetails, OsStr::new("??")));
+    }
     if job.debug && !names_its_directory(text) {
         return Some(Stay::new(Reason::NoDirectoryLine, &job.source));
     }
     None
+}
+
+/// What gives a program the column of a place in its source, which is another one after
+/// preprocessing. `<source_location>` has it.
+const COLUMN_NAMES: [&str; 2] = ["__builtin_source_location", "__builtin_COLUMN"];
+
+/// Whether file names in the object are to be others than those in the text: Clang does that to
+/// source that it preprocesses itself, and to no other.
+fn maps_file_names(job: &Job) -> bool {
+    let is_map = |word: &[u8]| {
+        word.starts_with(b"-fmacro-prefix-map=") || word.starts_with(b"-ffile-prefix-map=")
+    };
+    job.preprocess.iter().flatten().any(|word| is_map(word.as_bytes()))
+}
+
+/// Whether the options may ask for trigraphs, as the strict dialects before C++17 do.
+fn reads_trigraphs(job: &Job) -> bool {
+    job.remote.iter().any(|word| {
+        let word = word.as_bytes();
+        let dialect = word.strip_prefix(b"--std=").or_else(|| word.strip_prefix(b"-std="));
+        let is_strict = |dialect: &[u8]| {
+            let is_without =
+                [&b"gnu"[..], b"c++17", b"c++1z", b"c++2"].iter().any(|d| dialect.starts_with(d));
+            !is_without
+        };
+        word == b"-trigraphs" || word == b"-ansi" || dialect.is_some_and(is_strict)
+    })
+}
+
+/// Whether a trigraph is left after preprocessing: joining two lines may make one, which Clang
+/// would replace when it reads the text again.
+fn has_trigraph(text: &[u8]) -> bool {
+    memmem::find_iter(text, b"??").any(|at| {
+        let end = text[at..].iter().position(|byte| *byte != b'?').map(|length| at + length);
+        end.is_some_and(|end| b"=/'()!<>-".contains(&text[end]))
+    })
 }
 
 /// Whether `.include` stands there as the assembler would read it, and not as a member's name.
@@ -60,6 +109,21 @@ mod tests {
         check("-O2", "asm(\".incbin \\\"/etc/passwd\\\"\");", Some("assembler-reads-files"));
         check("-O2", "asm(\".include \\\"/etc/passwd\\\"\");", Some("assembler-reads-files"));
         check("-O2", "int f(struct s x) { return x.include(1); }", None);
+    }
+
+    #[test]
+    fn what_tells_columns_or_mapped_names_stays() {
+        check("-O2", "int x = __builtin_COLUMN();", Some("records-details"));
+        check("-O2", "f(p = __builtin_source_location());", Some("records-details"));
+        check("-O2", "s = __builtin_FILE();", None);
+        check("-ffile-prefix-map=a=b", "s = __builtin_FILE();", Some("records-details"));
+    }
+
+    #[test]
+    fn trigraphs_are_not_replaced_twice() {
+        check("-std=c99", "char s[] = \"???=\";", Some("preprocessor-details"));
+        check("-std=gnu99", "char s[] = \"??=\";", None);
+        check("-std=c99", "char s[] = \"what??\";", None);
     }
 
     #[test]
