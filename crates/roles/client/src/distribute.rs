@@ -14,9 +14,10 @@ use wire::Reply;
 use crate::accept::{self, Expected};
 use crate::exit::Exit;
 use crate::host_list::{self, Missing};
-use crate::preprocess::{Preprocessed, Preprocessing, Progress};
+use crate::messages::without_repeats;
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
+use crate::source::{Finished, Source, Unready};
 use crate::verdict::{self, Judgment, Verdict};
 use crate::{Context, local};
 
@@ -100,13 +101,6 @@ fn shown(job: &Job) -> std::ffi::os_str::Display<'_> {
     job.source.display()
 }
 
-/// The preprocessed source on its way.
-enum Source {
-    NotStarted,
-    Running(Preprocessing),
-    Ready(Preprocessed),
-}
-
 /// What became of an attempt at one host.
 enum Outcome {
     /// The job is done.
@@ -181,42 +175,16 @@ impl Distribution<'_> {
                 state.enter(Phase::Blocked, "", 0);
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
-            self.preprocess_ahead()?;
-            self.pass_time(pause);
+            self.source.start_ahead(self.context, &self.job, self.n_local_cpp_slots)?;
+            self.source.pass_time(pause);
         }
-    }
-
-    /// Starts the preprocessor while there is no host yet, if one more may run here now.
-    fn preprocess_ahead(&mut self) -> Result<(), Exit> {
-        let (Source::NotStarted, Some(words)) = (&self.source, &self.job.preprocess) else {
-            return Ok(());
-        };
-        let here = [local_cpp(self.n_local_cpp_slots)];
-        if let Some(place) = slots::try_any(self.context, &here, &[true]) {
-            let started = Preprocessing::start(self.context, words, place.lock)?;
-            self.source = Source::Running(started);
-        }
-        Ok(())
-    }
-
-    /// Takes in what the preprocessor has written, or sleeps.
-    fn pass_time(&mut self, pause: Duration) {
-        if let Source::Running(running) = &mut self.source
-            && let Ok(Progress::Running) = running.advance(None, Some(pause))
-        {
-            return;
-        }
-        std::thread::sleep(pause);
     }
 
     /// Tries one host.
     fn attempt(&mut self, spec: &HostSpec, place: &Place) -> Outcome {
-        if let (Source::NotStarted, Some(words)) = (&self.source, &self.job.preprocess) {
-            let lock = slots::wait_local(self.context, self.n_local_cpp_slots);
-            match Preprocessing::start(self.context, words, lock) {
-                Ok(running) => self.source = Source::Running(running),
-                Err(exit) => return Outcome::Done(exit),
-            }
+        let started = self.source.start(self.context, &self.job, self.n_local_cpp_slots);
+        if let Err(exit) = started {
+            return Outcome::Done(exit);
         }
         let command = self.command_to_send();
         let begun = Conversation::begin(spec, &command, self.context.settings.io_timeout);
@@ -225,23 +193,40 @@ impl Distribution<'_> {
             Err(trouble) => return Outcome::Failed(trouble),
         };
         self.enter(Phase::Preprocess, spec, place.slot);
-        match self.finish_preprocessing(&conversation) {
-            Ok(true) => {}
-            Ok(false) => return self.receive(spec, place, &conversation),
-            Err(outcome) => return outcome,
+        match self.source.finish(&self.job, conversation.input()) {
+            Ok(Finished::Ready) => {}
+            Ok(Finished::PeerSpoke) => return self.receive(spec, place, &conversation),
+            Err(unready) => return self.without_source(&unready),
         }
-        let Source::Ready(preprocessed) = &self.source else {
+        let Some(preprocessed) = self.source.preprocessed() else {
             return Outcome::Here(Some("its source could not be read".to_owned()));
         };
-        if let Some(stay) = stay_for_text(&self.job, &preprocessed.text) {
+        let text = &preprocessed.text;
+        if let Some(stay) = stay_for_text(&self.job, text) {
             self.context.log.info(&format!("running it here: {stay} [{}]", stay.reason.code()));
             return Outcome::Here(None);
         }
         self.enter(Phase::Send, spec, place.slot);
-        if let Err(trouble) = conversation.send_source(&preprocessed.text) {
+        if let Err(trouble) = conversation.send_source(text) {
             return Outcome::Failed(trouble);
         }
         self.receive(spec, place, &conversation)
+    }
+
+    /// A preprocessor that failed is not the last word: the compiler here gives the user its
+    /// messages as they always are.
+    fn without_source(&self, unready: &Unready) -> Outcome {
+        match unready {
+            Unready::Failed(status) => {
+                let text = format!("running it here: the preprocessor ended with {status}");
+                self.context.log.info(&format!("{text} [preprocessor-failed]"));
+                Outcome::Here(None)
+            }
+            Unready::NoFile => Outcome::Here(None),
+            Unready::Broken(error) => {
+                Outcome::Here(Some(format!("its preprocessor could not be read: {error}")))
+            }
+        }
     }
 
     /// The command with the compiler's name as servers know it.
@@ -253,48 +238,6 @@ impl Distribution<'_> {
             command[0] = name.into();
         }
         command
-    }
-
-    /// Waits for the preprocessed source. `Ok(false)`: the server spoke before it was there.
-    fn finish_preprocessing(&mut self, conversation: &Conversation) -> Result<bool, Outcome> {
-        loop {
-            match &mut self.source {
-                Source::Ready(_) => return Ok(true),
-                Source::NotStarted => {
-                    let text = std::fs::read(&self.job.source).map_err(|_| Outcome::Here(None))?;
-                    self.source = Source::Ready(Preprocessed { text, messages: Vec::new() });
-                }
-                Source::Running(running) => {
-                    match running.advance(Some(conversation.input()), None) {
-                        Ok(Progress::Running) => {}
-                        Ok(Progress::PeerSpoke) => return Ok(false),
-                        Ok(Progress::Done) => self.take_preprocessed()?,
-                        Err(error) => {
-                            return Err(Outcome::Here(Some(format!(
-                                "its preprocessor could not be read: {error}"
-                            ))));
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    /// Takes over from a preprocessor that has written everything. One that failed is not the
-    /// last word: the compiler here gives the user its messages as they always are.
-    fn take_preprocessed(&mut self) -> Result<(), Outcome> {
-        if let Source::Running(running) = std::mem::replace(&mut self.source, Source::NotStarted) {
-            let (status, preprocessed) =
-                running.finish().map_err(|error| Outcome::Here(Some(error.to_string())))?;
-            if !status.success() {
-                self.context.log.info(&format!(
-                    "running it here: the preprocessor ended with {status} [preprocessor-failed]"
-                ));
-                return Err(Outcome::Here(None));
-            }
-            self.source = Source::Ready(preprocessed);
-        }
-        Ok(())
     }
 
     fn receive(&mut self, spec: &HostSpec, place: &Place, conversation: &Conversation) -> Outcome {
@@ -352,10 +295,7 @@ impl Distribution<'_> {
 
     /// Shows what preprocessor and compiler said.
     fn show(&self, reply: &Reply) {
-        let messages = match &self.source {
-            Source::Ready(preprocessed) => &preprocessed.messages[..],
-            _ => &[],
-        };
+        let messages = self.source.preprocessed().map_or(&[][..], |source| &source.messages);
         let mut stderr = without_repeats(messages, &reply.stderr);
         stderr.extend_from_slice(&reply.stderr);
         let _ = io::stdout().write_all(&reply.stdout).and_then(|()| io::stdout().flush());
@@ -466,54 +406,5 @@ impl Distribution<'_> {
         if let (Some(state), Host::Tcp { name, .. }) = (&self.state, &spec.host) {
             state.enter(phase, name, slot);
         }
-    }
-}
-
-/// The preprocessor's messages without those that the compiler repeats: compiling in one step
-/// would have said them once.
-fn without_repeats(preprocessor: &[u8], compiler: &[u8]) -> Vec<u8> {
-    let has = |line: &[u8], part: &[u8]| memchr::memmem::find(line, part).is_some();
-    let begins_a_message = |line: &[u8]| {
-        [&b" warning: "[..], b" error: ", b" note: ", b"In file included", b" generated."]
-            .iter()
-            .any(|part| has(line, part))
-    };
-    let repeated =
-        |line: &[u8]| compiler.split_inclusive(|byte| *byte == b'\n').any(|other| other == line);
-    let mut kept = Vec::new();
-    let mut is_repeated = false;
-    for line in preprocessor.split_inclusive(|byte| *byte == b'\n') {
-        // The source line and the caret below a message go with it.
-        if begins_a_message(line) {
-            is_repeated = has(line, b" warning: ") && repeated(line);
-        }
-        if !is_repeated {
-            kept.extend_from_slice(line);
-        }
-    }
-    kept
-}
-
-fn local_cpp(n_slots: u32) -> HostSpec {
-    HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_warning_about_the_command_is_shown_once() {
-        let said = b"cc1: warning: '-Wx' is for C++\na.c:1: warning: #warning hey\n";
-        let kept = without_repeats(said, b"cc1: warning: '-Wx' is for C++\na.c:2: warning: y\n");
-        assert_eq!(kept, b"a.c:1: warning: #warning hey\n");
-        assert_eq!(without_repeats(said, b""), said);
-    }
-
-    #[test]
-    fn a_repeated_message_goes_with_its_source_line() {
-        let said = b"a.c:1:2: warning: hi\n#pragma hi\n  ^\na.c:3:2: warning: hey\n#warning\n";
-        let kept = without_repeats(said, b"a.c:1:2: warning: hi\n#pragma (hi)\n  ^\n");
-        assert_eq!(kept, b"a.c:3:2: warning: hey\n#warning\n");
     }
 }

@@ -12,11 +12,13 @@ mod host_list;
 mod invocation;
 mod local;
 mod log;
+mod messages;
 mod own_commands;
 mod preprocess;
 mod remote;
 mod settings;
 mod slots;
+mod source;
 mod verdict;
 
 use std::ffi::OsString;
