@@ -254,8 +254,8 @@ fn clean_up(temporary: &TempRoot, log: &Log) {
 /// Ends as the signal ends a process that does not catch it, which tells a shell what happened.
 fn die_by(signal: Signal) -> Result<Exit, Failure> {
     let _ = stop_signals().thread_unblock();
-    let _ = nix::sys::signal::raise(signal);
-    Ok(Exit::SUCCESS)
+    sys::fork::die_by(signal as i32);
+    Ok(Exit::FAILED)
 }
 
 /// The file that holds the daemon's process id.

@@ -37,3 +37,34 @@ pub fn exit_at_once(code: i32) -> ! {
     // SAFETY: _exit takes any number and does not return.
     unsafe { libc::_exit(code) }
 }
+
+/// Ends this process by `signal` as it ends one that neither catches nor ignores it, so that the
+/// parent sees what happened. Also where the parent had it ignored, as `nohup` does. Returns only
+/// if the signal is blocked, or ends no process by default.
+pub fn die_by(signal: i32) {
+    // SAFETY: giving a signal its default action back and raising it touches no memory of ours.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::ExitStatusExt;
+    use std::process::Command;
+
+    #[test]
+    fn a_signal_that_was_ignored_ends_the_process_all_the_same() {
+        const IN_CHILD: &str = "DISTCC_RS_TEST_DIES";
+        if std::env::var_os(IN_CHILD).is_some() {
+            die_by(libc::SIGHUP);
+        }
+        let own = std::env::current_exe().unwrap();
+        let name = "fork::tests::a_signal_that_was_ignored_ends_the_process_all_the_same";
+        let run = format!("trap '' HUP; exec '{}' --quiet --exact {name}", own.display());
+        let status = Command::new("sh").args(["-c", &run]).env(IN_CHILD, "1").status().unwrap();
+        assert_eq!(status.signal(), Some(libc::SIGHUP));
+    }
+}
