@@ -35,8 +35,7 @@ pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, 
 
 /// Runs a command that has to stay, once there is a slot for it.
 pub(crate) fn under_slot(context: &Context, words: &[OsString]) -> Exit {
-    let (n_slots, _) = slots::local_limits(context);
-    let lock = slots::wait_local(context, n_slots);
+    let lock = slots::wait_local(context, slots::n_local_slots(context));
     run(context, words, lock)
 }
 

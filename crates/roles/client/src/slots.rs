@@ -76,25 +76,29 @@ pub(crate) fn try_any(context: &Context, hosts: &[HostSpec], usable: &[bool]) ->
     None
 }
 
+/// Takes one of the first `n_slots` slots of this machine, without waiting.
+pub(crate) fn try_local(context: &Context, n_slots: u32) -> Option<Place> {
+    let here = HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false };
+    try_any(context, &[here], &[true])
+}
+
 /// Waits for one of the first `n_slots` slots of this machine. `None`: go on without.
 pub(crate) fn wait_local(context: &Context, n_slots: u32) -> Option<SlotLock> {
-    let here =
-        [HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false }];
     let mut pauses = Pauses::new(context);
     loop {
-        if let Some(place) = try_any(context, &here, &[true]) {
+        if let Some(place) = try_local(context, n_slots) {
             return place.lock;
         }
         std::thread::sleep(pauses.next()?);
     }
 }
 
-/// How many jobs that stay, and how many preprocessors, may run here at once. A list that cannot
-/// be read is complained of where it matters, not here.
-pub(crate) fn local_limits(context: &Context) -> (u32, u32) {
+/// How many jobs that stay may run here at once. A list that cannot be read is complained of where
+/// it matters, not here.
+pub(crate) fn n_local_slots(context: &Context) -> u32 {
     let list = host_list::read(&context.settings).map(|found| found.list);
     let list = list.unwrap_or_else(|_| HostList::parse("").expect("an empty list is a list"));
-    (list.n_local_slots, list.n_local_cpp_slots)
+    list.n_local_slots
 }
 
 /// What to show monitors as the file of a command that was not understood: its last word that is

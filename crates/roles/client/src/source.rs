@@ -6,7 +6,6 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use compiler_args::Job;
-use hosts::{Host, HostSpec};
 
 use crate::exit::Exit;
 use crate::preprocess::{Preprocessed, Preprocessing, Progress};
@@ -50,9 +49,7 @@ impl Source {
         n_slots: u32,
     ) -> Result<(), Exit> {
         let (Source::NotStarted, Some(words)) = (&*self, &job.preprocess) else { return Ok(()) };
-        let here =
-            HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false };
-        if let Some(place) = slots::try_any(context, &[here], &[true]) {
+        if let Some(place) = slots::try_local(context, n_slots) {
             *self = Source::Running(Preprocessing::start(context, words, place.lock)?);
         }
         Ok(())

@@ -72,12 +72,6 @@ struct Received<'a> {
     share: Share<'a>,
 }
 
-/// How a compile ended.
-struct Compiled {
-    reply: Reply,
-    result: &'static str,
-}
-
 /// Serves one connection, and gives the code for a server that serves only this one.
 pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<SocketAddr>) -> Exit {
     let start = Instant::now();
@@ -99,7 +93,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         return conversation.turn_away(&Refusal::access_denied(peer.ip()));
     }
     let (line, exit) = match conversation.run() {
-        Ok(compiled) => (summary(&compiled), Exit::SUCCESS),
+        Ok(status) => (summary(status), Exit::SUCCESS),
         Err(Failure::Gone(why)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
             (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR.0), Exit::IO_ERROR)
@@ -139,12 +133,11 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     exit
 }
 
-fn summary(compiled: &Compiled) -> String {
-    let status = compiled.reply.status;
+fn summary(status: WaitStatus) -> String {
+    let result = if status.is_success() { "COMPILE_OK" } else { "COMPILE_ERROR" };
     let core = u8::from(status.signal().is_some() && status.0 & 0x80 != 0);
     format!(
-        "{} exit:{} sig:{} core:{core} ret:0",
-        compiled.result,
+        "{result} exit:{} sig:{} core:{core} ret:0",
         status.code().unwrap_or_default(),
         status.signal().unwrap_or_default()
     )
@@ -159,7 +152,8 @@ struct Conversation<'a> {
 }
 
 impl<'a> Conversation<'a> {
-    fn run(&mut self) -> Result<Compiled, Failure> {
+    /// Does the job, and says how its compiler ended.
+    fn run(&mut self) -> Result<WaitStatus, Failure> {
         let received = self.receive()?;
         let version = received.request.version;
         let folder = self
@@ -167,13 +161,12 @@ impl<'a> Conversation<'a> {
             .temporary
             .job_folder()
             .map_err(|error| failed("could not make a folder for the job", &error))?;
-        let compiled = self.compile(received, &folder)?;
-        let bytes = compiled
-            .reply
+        let reply = self.compile(received, &folder)?;
+        let bytes = reply
             .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
         self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
-        Ok(compiled)
+        Ok(reply.status)
     }
 
     /// Receives the request. Compiler and options are judged as soon as they are there, before
@@ -227,7 +220,7 @@ impl<'a> Conversation<'a> {
         Ok((job, compiler))
     }
 
-    fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Compiled, Failure> {
+    fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Reply, Failure> {
         let Received { request, job, compiler, share } = received;
         let input = input_name(&job);
         let output = OsString::from(format!("output{}", job.output_suffix()));
@@ -259,7 +252,7 @@ impl<'a> Conversation<'a> {
             object: Vec::new(),
         };
         if !reply.status.is_success() {
-            return Ok(Compiled { reply, result: "COMPILE_ERROR" });
+            return Ok(reply);
         }
         let output = folder.path().join(output);
         // Not through a link: that could be a file of somebody else.
@@ -273,7 +266,7 @@ impl<'a> Conversation<'a> {
                 "look at the disk and the compiler of the server",
             )));
         }
-        Ok(Compiled { reply, result: "COMPILE_OK" })
+        Ok(reply)
     }
 
     /// Runs the compiler for as long as the client is there.

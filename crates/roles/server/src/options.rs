@@ -87,18 +87,18 @@ impl From<lexopt::Error> for Usage {
 /// The most compilers that may be asked for at once.
 const MOST_JOBS: usize = 10_000;
 
-/// Options of distcc 3.4 that are still to come, and whether a value follows.
-const NOT_YET: [(&str, bool); 10] = [
-    ("stats", false),
-    ("stats-port", true),
-    ("zeroconf", false),
-    ("auth", false),
-    ("blacklist", true),
-    ("whitelist", true),
-    ("show-principal", false),
-    ("lifetime", true),
-    ("no-fork", false),
-    ("wizard", false),
+/// Options of distcc 3.4 that are still to come.
+const NOT_YET: [&str; 10] = [
+    "stats",
+    "stats-port",
+    "zeroconf",
+    "auth",
+    "blacklist",
+    "whitelist",
+    "show-principal",
+    "lifetime",
+    "no-fork",
+    "wizard",
 ];
 
 const HELP: &str = "\
@@ -196,7 +196,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
                 options.compiler_whitelist =
                     Some(value(&mut parser, "--compiler-whitelist")?.into());
             }
-            Arg::Long(name) if NOT_YET.iter().any(|(known, _)| *known == name) => {
+            Arg::Long(name) if NOT_YET.contains(&name) => {
                 return Err(Usage::new(
                     format!("--{name} is not supported yet"),
                     "leave it out for now",
