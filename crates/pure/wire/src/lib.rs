@@ -9,6 +9,7 @@
 //! `tests/golden` repeats.
 
 mod error;
+mod exit;
 mod limits;
 pub mod lzo;
 mod packet;
@@ -18,6 +19,7 @@ mod token;
 mod version;
 
 pub use error::WireError;
+pub use exit::Exit;
 pub use limits::Limits;
 pub use reply::{Reply, ReplyDecoder, WaitStatus};
 pub use request::{Request, RequestDecoder, encode_request_head, encode_source};

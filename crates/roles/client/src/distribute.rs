@@ -9,10 +9,9 @@ use compiler_args::{Job, stay_for_text};
 use hosts::{Host, HostSpec, shuffle};
 use statedir::{JobState, Phase, SlotLock};
 use toolchain::generic_name;
-use wire::Reply;
+use wire::{Exit, Reply};
 
 use crate::accept::{self, Expected};
-use crate::exit::Exit;
 use crate::host_list::{self, Missing};
 use crate::messages::without_repeats;
 use crate::remote::{Conversation, Next, Trouble};

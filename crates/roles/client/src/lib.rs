@@ -7,7 +7,6 @@
 
 mod accept;
 mod distribute;
-mod exit;
 mod host_list;
 mod invocation;
 mod local;
@@ -27,10 +26,10 @@ use std::process::ExitCode;
 use compiler_args::{Decision, decide};
 use statedir::StateDir;
 use toolchain::Finder;
+use wire::Exit;
 
 pub use settings::Settings;
 
-use exit::Exit;
 use invocation::Invocation;
 use log::Log;
 

@@ -5,9 +5,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 
 use statedir::{Phase, SlotLock};
+use wire::Exit;
 
 use crate::Context;
-use crate::exit::Exit;
 use crate::slots;
 
 /// How often distcc may find itself inside itself before that is an error.

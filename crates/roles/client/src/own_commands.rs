@@ -3,9 +3,9 @@
 use std::io::Write;
 
 use hosts::{Host, HostSpec};
+use wire::Exit;
 
 use crate::Settings;
-use crate::exit::Exit;
 use crate::host_list::{self, Missing};
 use crate::invocation::OwnCommand;
 use crate::log::Log;

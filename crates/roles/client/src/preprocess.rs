@@ -10,9 +10,9 @@ use rustix::buffer::spare_capacity;
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use statedir::SlotLock;
+use wire::Exit;
 
 use crate::Context;
-use crate::exit::Exit;
 use crate::local;
 
 /// Room for text that the preprocessor has written and we have not read: it goes on while we

@@ -8,9 +8,7 @@ use std::time::Duration;
 use hosts::{Host, HostSpec};
 use toolchain::{CompilerVersion, ObjectKind};
 use transport::{Connection, Sent};
-use wire::{Limits, Reply, ReplyDecoder, Version, WireError};
-
-use crate::exit::Exit;
+use wire::{Exit, Limits, Reply, ReplyDecoder, Version, WireError};
 
 /// How long a connection may take. Source: behavior of distcc 3.4.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);

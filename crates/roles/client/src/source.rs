@@ -6,8 +6,8 @@ use std::process::ExitStatus;
 use std::time::Duration;
 
 use compiler_args::Job;
+use wire::Exit;
 
-use crate::exit::Exit;
 use crate::preprocess::{Preprocessed, Preprocessing, Progress};
 use crate::{Context, slots};
 

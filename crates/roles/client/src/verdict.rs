@@ -1,8 +1,7 @@
 //! What a server's reply means.
 
-use wire::Reply;
+use wire::{Exit, Reply};
 
-use crate::exit::Exit;
 use crate::remote::Trouble;
 
 /// What a reply means, and whether to believe it.

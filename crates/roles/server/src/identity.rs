@@ -1,9 +1,9 @@
 //! Who the server is: not root.
 
 use nix::unistd::{Gid, Uid, User, initgroups, setgid, setgroups, setuid};
+use wire::Exit;
 
 use crate::Failure;
-use crate::exit::Exit;
 use crate::log::{Level, Log};
 use crate::options::Options;
 

@@ -16,11 +16,10 @@ use process::{Ending, JobFolder, Run};
 use rustix::event::{PollFd, PollFlags};
 use toolchain::Compiler;
 use transport::{Connection, Sent};
-use wire::{Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
+use wire::{Exit, Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
 use crate::budget::Share;
-use crate::exit::Exit;
 use crate::log::Level;
 use crate::refusal::Refusal;
 use crate::slots::{Asked, Slot};
@@ -96,7 +95,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         Ok(status) => (summary(status), Exit::SUCCESS),
         Err(Failure::Gone(why)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
-            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR.0), Exit::IO_ERROR)
+            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR), Exit::IO_ERROR)
         }
         Err(Failure::Silent(waited)) => {
             let seconds = waited.as_secs();
@@ -107,7 +106,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
             );
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
             conversation.tell(&refusal);
-            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit.0), refusal.exit)
+            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit), refusal.exit)
         }
         Err(Failure::Refused(refusal)) => {
             context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
@@ -117,7 +116,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
                 Exit::TIMED_OUT => "COMPILE_TIMEOUT",
                 _ => "OTHER",
             };
-            let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit.0);
+            let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit);
             conversation.tell(&refusal);
             (line, refusal.exit)
         }

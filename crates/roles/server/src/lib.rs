@@ -8,7 +8,6 @@
 mod access;
 mod budget;
 mod environment;
-mod exit;
 mod identity;
 mod job;
 mod log;
@@ -28,13 +27,12 @@ use std::time::Duration;
 
 use process::TempRoot;
 use transport::Connection;
-use wire::Limits;
+use wire::{Exit, Limits};
 
 pub use environment::Environment;
 
 use access::AccessList;
 use budget::Budget;
-use exit::Exit;
 use log::{Level, Log};
 use options::{Mode, Options, Request};
 use slots::Slots;

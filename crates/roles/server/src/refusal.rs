@@ -3,9 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use wire::{Reply, Version, WaitStatus};
+use wire::{Exit, Reply, Version, WaitStatus};
 
-use crate::exit::Exit;
 use crate::whitelist::Denied;
 
 /// A refusal: distcc has no word for it, so it travels as the reply of a compiler that failed
@@ -67,7 +66,7 @@ impl Refusal {
             text.push_str(&format!("hint: {}\n", self.hint));
         }
         let reply = Reply {
-            status: WaitStatus::exited(self.exit.0),
+            status: WaitStatus::exited(self.exit.code()),
             stderr: text.into_bytes(),
             ..Reply::default()
         };

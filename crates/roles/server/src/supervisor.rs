@@ -13,10 +13,10 @@ use process::{TempRoot, end_orphans};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, WaitOptions, kill_process, wait, waitpid};
 use sys::fork::{Fork, exit_at_once, fork};
+use wire::Exit;
 
 use crate::access::AccessList;
 use crate::budget::Budget;
-use crate::exit::Exit;
 use crate::log::{Level, Log};
 use crate::options::Options;
 use crate::slots::Slots;
@@ -155,7 +155,7 @@ fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Sign
                 if let Some(context) = context.take() {
                     become_worker(context, listener, supervisor);
                 }
-                exit_at_once(i32::from(Exit::FAILED.0));
+                exit_at_once(i32::from(Exit::FAILED.code()));
             }
         };
         let Some(kept) = &context else { return Ok(None) };
@@ -202,7 +202,7 @@ fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) 
         // The next worker needs the folder itself.
         context.temporary.remove_jobs();
     }
-    exit_at_once(if served.is_ok() { 0 } else { i32::from(Exit::FAILED.0) });
+    exit_at_once(if served.is_ok() { 0 } else { i32::from(Exit::FAILED.code()) });
 }
 
 /// Waits until the worker dies (`None`) or a signal asks us to stop. Reaps orphans meanwhile.

@@ -7,8 +7,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use toolchain::{Compiler, Finder};
+use wire::Exit;
 
-use crate::exit::Exit;
 use crate::options::Options;
 use crate::{Environment, Failure};
 
