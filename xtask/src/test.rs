@@ -4,8 +4,8 @@ use anyhow::Result;
 
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
-/// What the suites need of Debian: the original at the other end, compilers, makepkg.
-const PACKAGES: [&str; 11] = [
+/// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
+const PACKAGES: [&str; 13] = [
     "distcc",
     "distcc-pump",
     "makepkg",
@@ -17,6 +17,8 @@ const PACKAGES: [&str; 11] = [
     "clang",
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
+    "iproute2",
+    "nftables",
 ];
 
 /// The workspaces beside the main one.
