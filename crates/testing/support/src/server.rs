@@ -1,6 +1,7 @@
 //! A compile server on loopback, ours or Debian's, that ends with the test.
 
-use std::net::{TcpListener, TcpStream};
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -35,6 +36,12 @@ pub struct ServerOptions {
     pub allow: Vec<String>,
     /// More words of its command line.
     pub more: Vec<String>,
+    /// The address it listens on.
+    pub address: IpAddr,
+    /// Words before its command, which have to become it: `netns::Host::launcher`.
+    pub launcher: Vec<String>,
+    /// Its `TMPDIR`; `None`: `tmp` in its folder.
+    pub temporary: Option<PathBuf>,
 }
 
 impl ServerOptions {
@@ -49,6 +56,9 @@ impl ServerOptions {
             compilers: names.map(str::to_owned).to_vec(),
             allow: vec!["127.0.0.1".to_owned()],
             more: Vec::new(),
+            address: Ipv4Addr::LOCALHOST.into(),
+            launcher: Vec::new(),
+            temporary: None,
         }
     }
 }
@@ -56,10 +66,13 @@ impl ServerOptions {
 /// A server at work. Dropping it kills it and everything that it started.
 #[derive(Debug)]
 pub struct Server {
-    /// The port it listens on, on 127.0.0.1.
+    /// The address it listens on.
+    pub address: IpAddr,
+    /// The port it listens on.
     pub port: u16,
     /// The folder of its files: `log`, `tmp`.
     pub folder: PathBuf,
+    temporary: PathBuf,
     daemon: Child,
 }
 
@@ -70,7 +83,8 @@ impl Server {
     /// When it does not start.
     #[must_use]
     pub fn start(folder: &Path, options: &ServerOptions) -> Server {
-        let (whitelist, temporary) = (folder.join("whitelist"), folder.join("tmp"));
+        let whitelist = folder.join("whitelist");
+        let temporary = options.temporary.clone().unwrap_or_else(|| folder.join("tmp"));
         for folder in [&whitelist, &temporary] {
             std::fs::create_dir_all(folder).expect("a test can make its folders");
         }
@@ -87,9 +101,11 @@ impl Server {
             }
         };
         let log = std::fs::File::create(folder.join("log")).expect("a test can make its files");
-        let mut command = Command::new(distccd);
+        let mut words = options.launcher.iter().map(OsStr::new).chain([distccd.as_os_str()]);
+        let mut command = Command::new(words.next().expect("there is the program at least"));
         command
-            .args(["--daemon", "--no-detach", "--listen", "127.0.0.1"])
+            .args(words)
+            .args(["--daemon", "--no-detach", "--listen", &options.address.to_string()])
             .args(["--port", &port.to_string(), "--jobs", &options.n_jobs.to_string()])
             .args(["--log-stderr", "--log-level", "info"])
             .args(options.allow.iter().flat_map(|network| ["--allow", network.as_str()]))
@@ -111,12 +127,13 @@ impl Server {
         set_mode(&temporary, 0o777);
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let daemon = command.spawn().expect("the server can be started");
-        let mut server = Server { port, folder: folder.to_owned(), daemon };
+        let (address, folder) = (options.address, folder.to_owned());
+        let mut server = Server { address, port, folder, temporary, daemon };
         wait_until("the server listens", || {
             if let Ok(Some(status)) = server.daemon.try_wait() {
                 panic!("the server ended with {status}:\n{}", server.log());
             }
-            TcpStream::connect(("127.0.0.1", port)).is_ok()
+            is_listening(server.daemon.id(), port)
         });
         server
     }
@@ -124,7 +141,7 @@ impl Server {
     /// How the server stands in a host list, with `options` such as `/2,lzo`.
     #[must_use]
     pub fn host(&self, options: &str) -> String {
-        format!("127.0.0.1:{}{options}", self.port)
+        format!("{}{options}", SocketAddr::new(self.address, self.port))
     }
 
     /// The process id of the daemon.
@@ -161,11 +178,10 @@ impl Server {
     pub fn end_by(&mut self, signal: Signal) {
         kill_process(Pid::from_child(&self.daemon), signal).expect("the server runs");
         wait_until("the server ends", || matches!(self.daemon.try_wait(), Ok(Some(_))));
-        let temporary = self.folder.join("tmp");
-        wait_until("no process of the server is left", || processes_using(&temporary).is_empty());
-        let left = || -> Vec<_> {
-            std::fs::read_dir(&temporary).into_iter().flatten().flatten().collect()
-        };
+        let temporary = &self.temporary;
+        wait_until("no process of the server is left", || processes_using(temporary).is_empty());
+        let left =
+            || -> Vec<_> { std::fs::read_dir(temporary).into_iter().flatten().flatten().collect() };
         wait_until("no temporary file of the server is left", || left().is_empty());
     }
 }
@@ -175,6 +191,19 @@ impl Drop for Server {
         let _ = kill_process_group(Pid::from_child(&self.daemon), Signal::KILL);
         let _ = self.daemon.wait();
     }
+}
+
+/// Whether somebody listens on that TCP port in the network of that process, which need not be
+/// ours.
+fn is_listening(pid: u32, port: u16) -> bool {
+    let tables = ["tcp", "tcp6"].map(|table| format!("/proc/{pid}/net/{table}"));
+    let tables = tables.iter().filter_map(|table| std::fs::read_to_string(table).ok());
+    tables.into_iter().any(|table| {
+        // Columns: number, local address:port, remote address:port, state (0A: listens).
+        table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>()).any(|columns| {
+            columns.get(3) == Some(&"0A") && columns[1].ends_with(&format!(":{port:04X}"))
+        })
+    })
 }
 
 /// A port that was free a moment ago.
