@@ -68,7 +68,8 @@ fn seconds(word: Option<&String>) -> Result<u32> {
 
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {
-    cargo(&["build", "--release", "--package", "distcc", "--package", "distccd"])
+    let packages = ["distcc", "distccd", "lsdistcc"].map(|name| ["--package", name]);
+    cargo(&[&["build", "--release"][..], packages.as_flattened()].concat())
 }
 
 /// The folder of the workspace.

@@ -30,7 +30,8 @@ pub fn program(name: &str) -> PathBuf {
 fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
-        .args(["build", "--release", "--package", "distcc", "--package", "distccd"])
+        .args(["build", "--release"])
+        .args(["distcc", "distccd", "lsdistcc"].iter().flat_map(|name| ["--package", name]))
         .current_dir(workspace())
         .status()
         .expect("cargo can be started");

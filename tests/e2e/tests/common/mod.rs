@@ -1,6 +1,8 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
+pub(crate) mod running;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
