@@ -303,11 +303,11 @@ fn dependency_files() {
             ("clang -MD -MF out/deps -MT x -MT y a.c", Remote),
             ("clang -MD -MFout/deps -MQ x$y a.c", Remote),
             ("clang -MD -MT x a.c -o out/z.o", Remote),
-            ("clang -MMD -MD -MV a.c", Here("dependencies-only")),
+            ("clang -MMD -MD -MV a.c", Remote),
             ("clang -Wp,-MD,.a.o.d a.c", Remote),
             ("clang -Wp,-MMD,.a.o.d a.c -o out/a.o", Remote),
             ("clang -MF x a.c", Remote),
-            ("clang -MD -MJ x.json a.c", Here("dependencies-only")),
+            ("clang -MD -MJ x.json a.c", Here("extra-output")),
         ],
     );
 }
@@ -342,7 +342,8 @@ fn preprocessor_settings() {
             ("gcc -std=gnu99 t.c", Remote),
             ("clang -std=c99 t.c", Here("preprocessor-details")),
             ("clang -trigraphs t.c", Here("preprocessor-details")),
-            ("gcc -Xpreprocessor -DX a.c", Here("inner-option")),
+            ("gcc -Xpreprocessor -DX a.c", Remote),
+            ("gcc -Xpreprocessor -fopenmp a.c", Here("inner-option")),
             ("gcc -C a.c", Here("preprocessor-details")),
             ("gcc -P a.c", Here("preprocessor-details")),
             ("gcc -fpch-preprocess a.c", Here("modules")),
@@ -448,6 +449,56 @@ fn sources_of_all_kinds() {
                 Here("artefact-of-preprocessing"),
             ),
             ("clang -Wunused-macros -Wundef -Wno-parentheses-equality own.c", Remote),
+        ],
+    );
+}
+
+#[test]
+fn long_names_and_inner_words() {
+    check(
+        &[
+            (
+                "a.c",
+                "#include \"in.h\"\n#define M(x) (x + \\\n 1)\nint t;\nint f(int *p) { return M(*p) + IN + t; }\nint main(void) { return f(&t); }\n",
+            ),
+            ("in.h", "#define IN 3\n"),
+            ("a.inc", "#ifdef __cplusplus\nextern \"C\"\n#endif\nint g() { return 2; }\n"),
+        ],
+        &[
+            (
+                "gcc --output=out/x.o --optimize=2 --all-warnings --std=c11 --define-macro X=1 a.c",
+                Remote,
+            ),
+            (
+                "gcc --output x.o --write-dependencies --include-directory . --include=in.h a.c",
+                Remote,
+            ),
+            ("gcc --language=c++ a.inc --std c++17", Remote),
+            ("gcc --write-user-dependencies --extra-warnings --warn-unused a.c", Remote),
+            (
+                "clang --output=out/x.o --optimize=2 --all-warnings --std=c11 --define-macro X=1 a.c",
+                Remote,
+            ),
+            ("clang --write-dependencies --include in.h --output x.o a.c", Remote),
+            ("clang -O2 -o x.o -MD -- a.c", Here("not-a-compile")),
+            ("gcc -O2 -fsanitize=thread a.c", Remote),
+            ("clang -O2 -fsanitize=thread a.c", Remote),
+            ("clang -O2 -fsanitize=safe-stack a.c", Remote),
+            ("gcc -fsanitize=leak a.c", Remote),
+            ("gcc -fsanitize-coverage=trace-pc -O2 a.c", Remote),
+            ("clang -fsanitize-coverage=trace-pc-guard -O2 a.c", Remote),
+            ("gcc -Xassembler --noexecstack -Xassembler --elf-stt-common=yes a.c", Remote),
+            ("clang -Xassembler --noexecstack a.c", Remote),
+            ("clang -Xclang -disable-llvm-passes -O1 a.c", Remote),
+            ("clang -mllvm -inline-threshold=9 -O2 a.c", Remote),
+            ("gcc -Wp,-MMD,x.d -Wp,-MP -Wp,-MT,y -Wp,-include,in.h a.c", Remote),
+            ("clang -Wp,-MMD,x.d,-MT,y a.c", Remote),
+            ("gcc -frandom-seed=out/x -ffile-prefix-map=/a=/b -fprofile-update=atomic a.c", Remote),
+            ("clang -fcoverage-prefix-map=/a=/b a.c", Here("profile")),
+            ("gcc -Qn a.c", Remote),
+            ("clang -Qn a.c", Remote),
+            ("gcc -u g -znow -T x -e main -n a.c", Remote),
+            ("gcc -march=native+x a.c", Here("native-tuning")),
         ],
     );
 }

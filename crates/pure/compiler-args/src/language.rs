@@ -57,8 +57,14 @@ impl Language {
             b"c++-cpp-output" => Kind::Preprocessed(Language::Cxx),
             b"objective-c-cpp-output" => Kind::Preprocessed(Language::ObjectiveC),
             b"objective-c++-cpp-output" => Kind::Preprocessed(Language::ObjectiveCxx),
+            b"assembler" | b"assembler-with-cpp" => Kind::Assembler,
             _ => return None,
         })
+    }
+
+    /// Whether `-x NAME` makes a precompiled header or a module of the source.
+    pub(crate) fn is_header(name: &[u8]) -> bool {
+        [&b"-header"[..], b"-header-unit", b"-module"].iter().any(|end| name.ends_with(end))
     }
 }
 
@@ -103,6 +109,11 @@ pub(crate) fn without_extension(name: &[u8]) -> &[u8] {
         Some(dot) => &name[..start + dot],
         None => name,
     }
+}
+
+/// Whether a program of this name is Clang.
+pub(crate) fn is_clang_driver(compiler: &[u8]) -> bool {
+    base_name(compiler).windows(b"clang".len()).any(|part| part == b"clang")
 }
 
 /// Whether a program of this name is a C++ driver: `g++`, `clang++-14`, `c++`.

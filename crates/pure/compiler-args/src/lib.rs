@@ -12,6 +12,7 @@
 //! `tests/interop` repeats.
 
 mod decision;
+mod inner_words;
 mod language;
 mod parse;
 mod reason;
@@ -20,8 +21,9 @@ mod source_text;
 mod table;
 
 pub use decision::{Decision, Job, Stay, decide};
+pub use inner_words::{HARMLESS_ASSEMBLER_WORDS, HARMLESS_CLANG_WORDS, HARMLESS_LLVM_WORDS};
 pub use language::Language;
 pub use reason::Reason;
 pub use server_job::{Refusal, ServerJob, server_job};
 pub use source_text::stay_for_text;
-pub use table::{Effect, Row, Shape, TABLE};
+pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};

@@ -3,10 +3,11 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::language::{Kind, Language, base_name, is_cxx_driver};
-use crate::table::{
-    Effect, Row, Shape, assembler_words_are_harmless, find, is_stream, preprocessor_words_are_known,
+use crate::inner_words::{
+    assembler_words_are_harmless, is_stream, judged_by_value, preprocessor_words_are_known,
 };
+use crate::language::{Kind, Language, base_name, is_clang_driver, is_cxx_driver};
+use crate::table::{Effect, Row, Shape, find};
 use crate::{Reason, Stay};
 
 /// One option with its value, or one operand.
@@ -20,10 +21,15 @@ pub(crate) enum Item<'a> {
     Odd(&'a OsString, Reason),
 }
 
-/// Reads the words after the compiler.
-pub(crate) fn items(mut words: &[OsString]) -> Vec<Item<'_>> {
+/// Reads the words after the compiler. With `ends_options`, as for Clang, the word `--` says that
+/// only file names follow.
+fn items(mut words: &[OsString], ends_options: bool) -> Vec<Item<'_>> {
     let mut items = Vec::with_capacity(words.len());
     while let [word, rest @ ..] = words {
+        if ends_options && word == "--" {
+            items.extend(rest.iter().map(operand));
+            break;
+        }
         let item = item(word, words);
         words = match item {
             Item::Option { words, .. } if words.len() == 2 => &rest[1..],
@@ -32,6 +38,15 @@ pub(crate) fn items(mut words: &[OsString]) -> Vec<Item<'_>> {
         items.push(item);
     }
     items
+}
+
+/// A word after `--`. What is made of it has no `--`, so it must not look like an option.
+fn operand(word: &OsString) -> Item<'_> {
+    match word.as_bytes() {
+        b"-" => Item::Odd(word, Reason::StandardInput),
+        [b'-' | b'@', ..] => Item::Odd(word, Reason::UnknownInput),
+        _ => Item::Operand(word),
+    }
 }
 
 fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
@@ -45,8 +60,12 @@ fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
         return Item::Odd(word, Reason::UnknownOption);
     };
     let joined = &word.as_bytes()[row.name.len()..];
+    let is_understood = matches!(row.effect, Effect::Stay(_)) || row.shape != Shape::Family;
+    if !is_understood && joined.contains(&b'/') {
+        return Item::Odd(word, Reason::UnknownOption);
+    }
     let is_separate = match row.shape {
-        Shape::Alone | Shape::Joined => false,
+        Shape::Alone | Shape::Joined | Shape::Family => false,
         Shape::Separate => true,
         Shape::JoinedOrSeparate => joined.is_empty(),
     };
@@ -54,7 +73,10 @@ fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
         return Item::Option { row, words: &words[..1], value: joined };
     }
     match words.get(1) {
-        Some(value) => Item::Option { row, words: &words[..2], value: value.as_bytes() },
+        Some(value) => {
+            let value = value.as_bytes();
+            Item::Option { row: judged_by_value(row, value), words: &words[..2], value }
+        }
         None => Item::Odd(word, Reason::MissingValue),
     }
 }
@@ -101,7 +123,7 @@ impl<'a> Command<'a> {
         let [compiler, rest @ ..] = words else {
             return Err(Stay::without_word(Reason::NotACompile));
         };
-        let items = items(rest);
+        let items = items(rest, is_clang_driver(compiler.as_bytes()));
         let product = product(&items)?;
         if let Some(stay) = items.iter().find_map(oddity) {
             return Err(stay);
@@ -165,9 +187,11 @@ fn oddity(item: &Item<'_>) -> Option<Stay> {
                 }
                 Effect::DependencyFile if is_stream(value) => Reason::DependenciesToStream,
                 Effect::Output if is_stream(value) || value.is_empty() => Reason::OutputToStream,
-                Effect::Language if value != b"none" && Language::from_option(value).is_none() => {
-                    Reason::UnknownLanguage
+                Effect::Language if value == b"none" || Language::from_option(value).is_some() => {
+                    return None;
                 }
+                Effect::Language if Language::is_header(value) => Reason::Modules,
+                Effect::Language => Reason::UnknownLanguage,
                 _ => return None,
             };
             Some(Stay::new(reason, words.last().unwrap_or(&words[0])))
@@ -227,4 +251,78 @@ fn output<'a>(items: &[Item<'a>]) -> Result<Option<&'a OsStr>, Stay> {
 pub(crate) fn is_configure_test(name: &[u8]) -> bool {
     let base = base_name(name);
     base.starts_with(b"conftest.") || base.starts_with(b"tmp.conftest.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Decision, decide};
+
+    /// Whether a command may leave: `leaves`, or the code of the reason why not.
+    #[track_caller]
+    fn check(command: &str, expected: &str) {
+        let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
+        let got = match decide(&words) {
+            Decision::Distribute(_) => "leaves",
+            Decision::CompileHere(stay) => stay.reason.code(),
+        };
+        assert_eq!(got, expected, "{command}");
+    }
+
+    #[test]
+    fn long_names_mean_what_short_ones_do() {
+        check("gcc --compile a.c --output a.o --optimize=2 --debug", "leaves");
+        check("gcc --compile a.c --output=/dev/null", "output-to-stream");
+        check("gcc --include x.c --define-macro X --language=c++ --compile a.inc", "leaves");
+        check("gcc --preprocess a.c", "preprocess-only");
+        check("gcc --assemble a.c", "assembler-output");
+        check("gcc --dependencies a.c -c", "dependencies-only");
+        check("gcc --plugin=x -c a.c", "unknown-option");
+    }
+
+    #[test]
+    fn two_dashes_end_the_options_of_clang() {
+        check("clang -c -o a.o -- a.c", "leaves");
+        check("clang-14 -c -- a.c -O2", "unknown-input");
+        check("clang -c -- -", "standard-input");
+        check("gcc -c -- a.c", "unknown-option");
+    }
+
+    #[test]
+    fn a_family_names_no_files() {
+        check("gcc -c -fnewer-than-this=x a.c", "leaves");
+        check("gcc -c -fnewer-than-this=/x a.c", "unknown-option");
+        check("gcc -c -frandom-seed=out/x.o a.c", "leaves");
+        check("gcc -c -ffile-prefix-map=/a=/b a.c", "leaves");
+        check("gcc -c -fplugin=/x a.c", "compiler-parts");
+    }
+
+    #[test]
+    fn native_tuning_hides_behind_a_plus() {
+        check("gcc -c -mcpu=native+nofp a.c", "native-tuning");
+    }
+
+    #[test]
+    fn a_language_option_is_taken_at_its_word() {
+        check("gcc -x c -x none -c a.cc", "leaves");
+        check("gcc -xassembler -c a.c", "assembler-source");
+        check("gcc -x assembler-with-cpp -c a.c", "assembler-source");
+        check("gcc -x c-header -c a.h", "modules");
+        check("clang++ -x c++-module -c a.cppm", "modules");
+        check("gcc -x go -c a.go", "unknown-language");
+        check("gcc -x none -c a.h", "unknown-input");
+        check("gcc -x c -c -", "standard-input");
+    }
+
+    #[test]
+    fn harmless_words_for_inner_programs_leave() {
+        check("gcc -Xassembler --noexecstack -c a.c", "leaves");
+        check("gcc -Xassembler -al=x -c a.c", "assembler-option");
+        check("gcc -Xpreprocessor -DX -c a.c", "leaves");
+        check("gcc -Xpreprocessor -MD -Xpreprocessor x.d -c a.c", "inner-option");
+        check("clang -Xclang -disable-O0-optnone -mllvm -inline-threshold=9 -c a.c", "leaves");
+        check("clang -Xclang -load -Xclang x.so -c a.c", "inner-option");
+        check("clang -Xarch_x86_64 -O2 -c a.c", "inner-option");
+        check("gcc -Wp,-MMD,x -Wp,-MT,y -Wp,-include,x.h -c a.c", "leaves");
+    }
 }

@@ -28,6 +28,10 @@ pub enum Reason {
     CompilerParts,
     /// Modules and precompiled headers.
     Modules,
+    /// The compiler would read a list or the like that only this machine has.
+    ReadsFile,
+    /// Code for an accelerator is made as well.
+    Offload,
     /// The object would tell columns, macros or the command line, which differ for preprocessed source.
     RecordsDetails,
     /// An option that changes what preprocessed source means.
@@ -68,7 +72,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables in documents and tests.
-    pub const ALL: [Reason; 30] = [
+    pub const ALL: [Reason; 32] = [
         Reason::NotACompile,
         Reason::PreprocessOnly,
         Reason::AssemblerOutput,
@@ -81,6 +85,8 @@ impl Reason {
         Reason::ExtraOutput,
         Reason::CompilerParts,
         Reason::Modules,
+        Reason::ReadsFile,
+        Reason::Offload,
         Reason::RecordsDetails,
         Reason::PreprocessorDetails,
         Reason::AssemblerOption,
@@ -157,6 +163,14 @@ impl Reason {
                 ("compiler-parts", "names parts of the compiler that only this machine has", "")
             }
             Reason::Modules => ("modules", "needs module files or precompiled headers", ""),
+            Reason::ReadsFile => {
+                ("reads-file", "has the compiler read a file that only this machine has", "")
+            }
+            Reason::Offload => (
+                "offload",
+                "makes code for an accelerator as well, by tools that only this machine has",
+                "",
+            ),
             Reason::RecordsDetails => (
                 "records-details",
                 "puts columns, macros or the command line into the object, which differ elsewhere",

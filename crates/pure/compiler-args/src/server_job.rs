@@ -160,6 +160,7 @@ mod tests {
     fn names_are_replaced_and_nothing_else() {
         check("gcc -O2 -c dir/a.c -o b.o -Wall", ".i", "-O2 -c IN -Wall -o OUT");
         check("g++ -c a.c", ".ii", "-c IN -o OUT");
+        check("gcc --compile a.c --output=x", ".i", "--compile IN -o OUT");
         check("gcc -S a.c -o a.s", ".i", "-S IN -o OUT");
         check("gcc -c conftest.c -o conftest.o", ".i", "-c IN -o OUT");
     }
@@ -182,7 +183,7 @@ mod tests {
             "gcc -no-integrated-cpp -c a.c",
             "gcc -Xassembler -al=x -c a.c",
             "gcc -fno-preprocessed -c a.c",
-            "gcc --output=x -c a.c",
+            "gcc --output=x -o y -c a.c",
             "gcc -aux-info x -c a.c",
             "gcc -fdump-tree-all=x -c a.c",
             "gcc -dumpdir x -save-temps -c a.c",
