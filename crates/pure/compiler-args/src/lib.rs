@@ -12,6 +12,7 @@
 //! `tests/interop` repeats.
 
 mod decision;
+mod explain;
 mod inner_words;
 mod language;
 mod parse;
@@ -21,6 +22,7 @@ mod source_text;
 mod table;
 
 pub use decision::{Decision, Job, Stay, decide};
+pub use explain::{Explained, Role, explain};
 pub use inner_words::{HARMLESS_ASSEMBLER_WORDS, HARMLESS_CLANG_WORDS, HARMLESS_LLVM_WORDS};
 pub use language::Language;
 pub use reason::Reason;

@@ -23,7 +23,7 @@ pub(crate) enum Item<'a> {
 
 /// Reads the words after the compiler. With `ends_options`, as for Clang, the word `--` says that
 /// only file names follow.
-fn items(mut words: &[OsString], ends_options: bool) -> Vec<Item<'_>> {
+pub(crate) fn items(mut words: &[OsString], ends_options: bool) -> Vec<Item<'_>> {
     let mut items = Vec::with_capacity(words.len());
     while let [word, rest @ ..] = words {
         if ends_options && word == "--" {
