@@ -7,9 +7,11 @@
 
 mod folder;
 mod job_state;
+mod ledger;
 mod memo;
 mod slots;
 
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
+pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use slots::{SlotLock, SlotName};

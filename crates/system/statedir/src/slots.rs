@@ -48,6 +48,16 @@ impl StateDir {
         Ok(sys::locks::try_lock(&file)?.then_some(SlotLock { _file: file }))
     }
 
+    /// Whether a slot is free now. Takes nothing and makes no file.
+    #[must_use]
+    pub fn is_free(&self, slot: SlotName<'_>) -> bool {
+        let name = format!("cpu_{}_{}", FileName(slot.host), slot.slot);
+        match File::open(self.lock_file(&name)) {
+            Ok(file) => !sys::locks::is_locked(&file),
+            Err(_) => true,
+        }
+    }
+
     /// When `host` last failed, if it has not worked since.
     #[must_use]
     pub fn failed_at(&self, host: &Host) -> Option<SystemTime> {
@@ -93,8 +103,11 @@ mod tests {
         let slot = SlotName { host: &host, slot: 1 };
         let lock = scratch.state.try_slot(slot).unwrap().unwrap();
         assert!(scratch.state.try_slot(slot).unwrap().is_none());
+        assert!(!scratch.state.is_free(slot));
+        assert!(scratch.state.is_free(SlotName { host: &host, slot: 7 }));
         assert!(scratch.state.path().join("lock/cpu_tcp_red_3632_1").exists());
         drop(lock);
+        assert!(scratch.state.is_free(slot));
         assert!(scratch.state.try_slot(slot).unwrap().is_some());
         let local = SlotName { host: &Host::Local, slot: 0 };
         assert!(scratch.state.try_slot(local).unwrap().is_some());

@@ -21,12 +21,28 @@ pub fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-fn set_lock(file: &File, command: libc::c_int) -> io::Result<bool> {
+/// Whether somebody holds a lock on `file`; not so where that cannot be told. Takes nothing.
+#[must_use]
+pub fn is_locked(file: &File) -> bool {
+    let mut lock = write_lock();
+    // SAFETY: the descriptor is open as long as `file` is borrowed, and `lock` outlives the call,
+    // which reads it, may write it and keeps no pointer.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_GETLK, &raw mut lock) };
+    result == 0 && lock.l_type != libc::F_UNLCK as libc::c_short
+}
+
+/// The write lock on a whole file.
+fn write_lock() -> libc::flock {
     // SAFETY: `flock` is a plain C struct of integers, for which all zeros is a valid value;
     // open-file-description locks demand that `l_pid` is zero.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = libc::F_WRLCK as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
+    lock
+}
+
+fn set_lock(file: &File, command: libc::c_int) -> io::Result<bool> {
+    let lock = write_lock();
     // SAFETY: the descriptor is open as long as `file` is borrowed, and `lock` outlives the call,
     // which reads it and keeps no pointer.
     let result = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) };
@@ -54,6 +70,7 @@ mod tests {
         let (first, second) = (open(&path), open(&path));
         assert!(try_lock(&first).unwrap());
         assert!(!try_lock(&second).unwrap());
+        assert!(is_locked(&second) && !is_locked(&first));
         drop(first);
         assert!(try_lock(&second).unwrap());
         std::fs::remove_file(path).unwrap();
