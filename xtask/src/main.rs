@@ -1,4 +1,4 @@
-//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`.
+//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `reasons`.
 
 mod debian;
 mod demo;
@@ -17,6 +17,7 @@ usage: cargo xtask CHORE
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
+  reasons         write docs/reasons.md anew from the code
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
+        Some("reasons") => write_reasons(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {
             print!("{USAGE}");
@@ -64,6 +66,12 @@ fn seconds(word: Option<&String>) -> Result<u32> {
     word.map_or(Ok(fuzz::DEFAULT_SECONDS), |word| {
         word.parse().with_context(|| format!("`{word}` is no number of seconds"))
     })
+}
+
+/// Writes the page of reason codes anew; a test of `client` compares it with the code.
+fn write_reasons() -> Result<()> {
+    std::fs::write(root().join("docs/reasons.md"), client::reasons_page())
+        .context("could not write docs/reasons.md")
 }
 
 /// Builds the programs that people get, for [`support::program`] to find.

@@ -10,3 +10,14 @@ fn the_manual_page_lists_every_reason_to_stay() {
         assert!(page.contains(&format!(".BR {} ", reason.code())), "{}", reason.code());
     }
 }
+
+#[test]
+fn the_manual_page_lists_every_reason_code() {
+    let read = |name: &str| std::fs::read_to_string(support::workspace().join(name)).unwrap();
+    let page = read("docs/man/distcc.1").replace("\\-", "-");
+    let reasons = read("docs/reasons.md");
+    let codes = reasons.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    for code in codes.inspect(|code| assert!(!code.is_empty())) {
+        assert!(page.contains(&format!(".BR {code} ")), "{code}");
+    }
+}

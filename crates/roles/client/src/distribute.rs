@@ -5,13 +5,14 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use compiler_args::{Job, stay_for_text};
+use compiler_args::{Job, Stay, stay_for_text};
 use hosts::{Host, HostSpec, shuffle};
 use statedir::{JobState, Phase, SlotLock};
 use toolchain::generic_name;
 use wire::{Exit, Reply};
 
 use crate::accept::{self, Expected};
+use crate::cause::Cause;
 use crate::host_list::{self, Missing};
 use crate::messages::without_repeats;
 use crate::remote::{Conversation, Next, Trouble};
@@ -64,6 +65,7 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
 /// Without a list that can be used the job is done here, as distcc 3.4 does, and the user hears
 /// why; without fallback that is the end.
 fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Missing) -> Exit {
+    context.account.because(missing.cause());
     if !context.settings.fallback {
         return crate::own_commands::complain(missing, &context.log);
     }
@@ -88,7 +90,7 @@ fn with_colors(mut job: Job) -> Job {
     job
 }
 
-fn is_backed_off(context: &Context, spec: &HostSpec) -> bool {
+pub(crate) fn is_backed_off(context: &Context, spec: &HostSpec) -> bool {
     let period = context.settings.backoff_period;
     let Some(state) = context.state.as_ref().filter(|_| !period.is_zero()) else { return false };
     let Some(failed_at) = state.failed_at(&spec.host) else { return false };
@@ -100,12 +102,23 @@ fn shown(job: &Job) -> std::ffi::os_str::Display<'_> {
     job.source.display()
 }
 
+/// The command for servers, with the compiler's name as they know it.
+pub(crate) fn command_to_send(context: &Context, job: &Job) -> Vec<OsString> {
+    let mut command = job.remote.clone();
+    if let Ok(compiler) = context.finder.find(&command[0])
+        && let Some(name) = generic_name(&command[0], &compiler.program)
+    {
+        command[0] = name.into();
+    }
+    command
+}
+
 /// What became of an attempt at one host.
 enum Outcome {
     /// The job is done.
     Done(Exit),
-    /// It has to be done here, and why; `None` for what needs no word.
-    Here(Option<String>),
+    /// It has to be done here, and why; no text for what needs no word.
+    Here(Cause, Option<String>),
     /// The host did not do it.
     Failed(Trouble),
 }
@@ -134,19 +147,21 @@ impl Distribution<'_> {
             }
             let place = match self.wait_for_place() {
                 Ok(Some(place)) => place,
-                Ok(None) => return self.here(None, Some("no slot became free".to_owned())),
+                Ok(None) => {
+                    return self.here(None, Cause::NoSlot, Some("no slot became free".to_owned()));
+                }
                 Err(exit) => return exit,
             };
             let spec = self.hosts[place.index].clone();
             if spec.host == Host::Local {
-                return self.here(place.lock, None);
+                return self.here(place.lock, Cause::LocalhostInList, None);
             }
             self.enter(Phase::Connect, &spec, place.slot);
             let outcome = self.attempt(&spec, &place);
             drop(place.lock);
             match outcome {
                 Outcome::Done(exit) => return exit,
-                Outcome::Here(why) => return self.here(None, why),
+                Outcome::Here(cause, why) => return self.here(None, cause, why),
                 Outcome::Failed(trouble) => {
                     n_tries += 1;
                     let enough = self.context.settings.backoff_period.is_zero()
@@ -155,6 +170,7 @@ impl Distribution<'_> {
                     if enough || trouble.next() == Next::Here {
                         self.usable.fill(false);
                     }
+                    self.context.account.add_attempt(&spec.host, Cause::from(&trouble));
                     self.report(&spec, &trouble);
                     last_trouble = Some(trouble);
                 }
@@ -170,6 +186,7 @@ impl Distribution<'_> {
             if let Some(place) = slots::try_any(self.context, &self.hosts, &self.usable) {
                 return Ok(Some(place));
             }
+            self.context.account.enter(Phase::Blocked);
             if let Some(state) = &self.state {
                 state.enter(Phase::Blocked, "", 0);
             }
@@ -185,31 +202,55 @@ impl Distribution<'_> {
         if let Err(exit) = started {
             return Outcome::Done(exit);
         }
-        let command = self.command_to_send();
+        let command = command_to_send(self.context, &self.job);
         let begun = Conversation::begin(spec, &command, self.context.settings.io_timeout);
         let mut conversation = match begun {
             Ok(conversation) => conversation,
             Err(trouble) => return Outcome::Failed(trouble),
         };
+        let outcome = self.converse(spec, place, &mut conversation);
+        let (n_sent, n_received) = conversation.traffic();
+        self.context.account.add_traffic(n_sent, n_received);
+        outcome
+    }
+
+    /// Sends the source to a host that has the command, and receives its answer.
+    fn converse(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        conversation: &mut Conversation,
+    ) -> Outcome {
         self.enter(Phase::Preprocess, spec, place.slot);
         match self.source.finish(&self.job, conversation.input()) {
             Ok(Finished::Ready) => {}
-            Ok(Finished::PeerSpoke) => return self.receive(spec, place, &conversation),
+            Ok(Finished::PeerSpoke) => return self.receive(spec, place, conversation),
             Err(unready) => return self.without_source(&unready),
         }
         let Some(preprocessed) = self.source.preprocessed() else {
-            return Outcome::Here(Some("its source could not be read".to_owned()));
+            let why = "its source could not be read".to_owned();
+            return Outcome::Here(Cause::SourceUnreadable, Some(why));
         };
         let text = &preprocessed.text;
         if let Some(stay) = stay_for_text(&self.job, text) {
-            self.context.log.info(&format!("running it here: {stay} [{}]", stay.reason.code()));
-            return Outcome::Here(None);
+            return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(&stay));
         }
         self.enter(Phase::Send, spec, place.slot);
         if let Err(trouble) = conversation.send_source(text) {
             return Outcome::Failed(trouble);
         }
-        self.receive(spec, place, &conversation)
+        self.receive(spec, place, conversation)
+    }
+
+    /// What to say of a source that has to stay for what its text says: a word for those who ask,
+    /// or, where it must not stay, why it fails.
+    fn stays_here(&self, stay: &Stay) -> Option<String> {
+        let code = stay.reason.code();
+        if self.context.settings.strict {
+            return Some(format!("{stay} [{code}]"));
+        }
+        self.context.log.info(&format!("running it here: {stay} [{code}]"));
+        None
     }
 
     /// A preprocessor that failed is not the last word: the compiler here gives the user its
@@ -219,24 +260,14 @@ impl Distribution<'_> {
             Unready::Failed(status) => {
                 let text = format!("running it here: the preprocessor ended with {status}");
                 self.context.log.info(&format!("{text} [preprocessor-failed]"));
-                Outcome::Here(None)
+                Outcome::Here(Cause::PreprocessorFailed, None)
             }
-            Unready::NoFile => Outcome::Here(None),
+            Unready::NoFile => Outcome::Here(Cause::PreprocessorFailed, None),
             Unready::Broken(error) => {
-                Outcome::Here(Some(format!("its preprocessor could not be read: {error}")))
+                let why = format!("its preprocessor could not be read: {error}");
+                Outcome::Here(Cause::PreprocessorBroken, Some(why))
             }
         }
-    }
-
-    /// The command with the compiler's name as servers know it.
-    fn command_to_send(&self) -> Vec<OsString> {
-        let mut command = self.job.remote.clone();
-        if let Ok(compiler) = self.context.finder.find(&command[0])
-            && let Some(name) = generic_name(&command[0], &compiler.program)
-        {
-            command[0] = name.into();
-        }
-        command
     }
 
     fn receive(&mut self, spec: &HostSpec, place: &Place, conversation: &Conversation) -> Outcome {
@@ -253,24 +284,28 @@ impl Distribution<'_> {
             let host = &spec.host;
             let text = format!("running it here: {host}: {doubt} [artefact-of-preprocessing]");
             self.context.log.info(&text);
-            return Outcome::Here(None);
+            return Outcome::Here(Cause::ArtefactOfPreprocessing, None);
         }
         match verdict {
             Verdict::Trouble(trouble) => Outcome::Failed(trouble),
             Verdict::SourceErrors(exit) => {
                 self.note_success(spec);
                 if self.context.settings.skip_local_retry == Some(false) {
-                    return Outcome::Here(None);
+                    return Outcome::Here(Cause::LocalRetry, None);
                 }
+                self.context.account.done_by(&spec.host, Cause::SourceErrors);
                 self.show(&reply);
                 Outcome::Done(exit)
             }
             Verdict::Object => match expected {
                 Ok(expected) => self.accept(spec, &reply, &expected),
-                Err(error) => Outcome::Here(Some(format!(
-                    "its object cannot be judged, because the compiler here did not tell what it \
-                     makes: {error}"
-                ))),
+                Err(error) => {
+                    let why = format!(
+                        "its object cannot be judged, because the compiler here did not tell what \
+                         it makes: {error}"
+                    );
+                    Outcome::Here(Cause::ObjectUnjudged, Some(why))
+                }
             },
         }
     }
@@ -282,11 +317,10 @@ impl Distribution<'_> {
         self.note_success(spec);
         if let Err(error) = accept::put(&reply.object, Path::new(&self.job.output)) {
             // The compiler here meets the same trouble, and says so in its own words.
-            return Outcome::Here(Some(format!(
-                "could not write {}: {error}",
-                self.job.output.display()
-            )));
+            let why = format!("could not write {}: {error}", self.job.output.display());
+            return Outcome::Here(Cause::OutputUnwritable, Some(why));
         }
+        self.context.account.done_by(&spec.host, Cause::Distributed);
         self.show(reply);
         self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
         Outcome::Done(Exit::SUCCESS)
@@ -317,10 +351,11 @@ impl Distribution<'_> {
             (false, false) => "",
         });
         let text = format!(
-            "failed to distribute {} to {}: {}{now}",
+            "failed to distribute {} to {}: {}{now} [{}]",
             shown(&self.job),
             spec.host,
-            trouble.says()
+            trouble.says(),
+            Cause::from(trouble).code()
         );
         let compiler = self.words[0].to_string_lossy();
         self.context.log.warning(&text, &trouble.hint(spec, &compiler));
@@ -335,6 +370,11 @@ impl Distribution<'_> {
     /// No host may be asked any more.
     fn nobody_left(self, last_trouble: Option<Trouble>) -> Exit {
         let source = shown(&self.job).to_string();
+        let cause = match &last_trouble {
+            Some(trouble) => Cause::from(trouble),
+            None => Cause::of_no_host(&self.hosts),
+        };
+        self.context.account.because(cause);
         let (why, hint, exit) = match &last_trouble {
             // Has been reported.
             Some(trouble) => (None, String::new(), trouble.exit()),
@@ -355,7 +395,10 @@ impl Distribution<'_> {
         if !self.context.settings.fallback {
             let why = why.map(|why| format!(": {why}")).unwrap_or_default();
             self.context.log.error(
-                &format!("failed to distribute {source}{why}, and DISTCC_FALLBACK=0 forbids to run it here"),
+                &format!(
+                    "failed to distribute {source}{why}, and {} forbids to run it here",
+                    self.context.settings.forbids_fallback()
+                ),
                 &hint,
             );
             return exit;
@@ -364,7 +407,7 @@ impl Distribution<'_> {
             let text = format!("failed to distribute {source}: {why}; running locally instead");
             self.context.log.warning(&text, &hint);
         }
-        self.here(None, None)
+        self.here(None, cause, None)
     }
 
     fn why_nobody(&self) -> String {
@@ -381,14 +424,15 @@ impl Distribution<'_> {
     }
 
     /// Compiles here. `why` is said unless the user has heard it already.
-    fn here(mut self, lock: Option<SlotLock>, why: Option<String>) -> Exit {
+    fn here(mut self, lock: Option<SlotLock>, cause: Cause, why: Option<String>) -> Exit {
+        self.context.account.because(cause);
         // Ends a preprocessor that is still at work, and with it the hold on its slot.
         self.source = Source::NotStarted;
         self.state = None;
         if let Some(why) = why {
             if !self.context.settings.fallback {
                 let text = format!("failed to distribute {}: {why}", shown(&self.job));
-                self.context.log.error(&text, "");
+                self.context.log.error(&text, cause.remedy());
                 return Exit::FAILED;
             }
             let text = format!(
@@ -402,6 +446,7 @@ impl Distribution<'_> {
     }
 
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
+        self.context.account.enter(phase);
         if let (Some(state), Host::Tcp { name, .. }) = (&self.state, &spec.host) {
             state.enter(phase, name, slot);
         }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use hosts::{HostList, HostsError};
 
 use crate::Settings;
+use crate::cause::Cause;
 
 /// The host list of the whole machine. Source: distcc(1) 3.4.
 const SYSTEM_FILE: &str = "/etc/distcc/hosts";
@@ -26,6 +27,14 @@ pub(crate) enum Missing {
 }
 
 impl Missing {
+    /// Its place in the vocabulary of reasons.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            Missing::Nowhere => Cause::NoHostList,
+            Missing::Bad { .. } | Missing::NoText { .. } => Cause::BadHostList,
+        }
+    }
+
     /// What is wrong, and what the user may do.
     pub(crate) fn explained(&self) -> (String, &'static str) {
         match self {

@@ -11,6 +11,10 @@ pub(crate) enum Invocation {
     Own(OwnCommand),
     /// A compiler's command, the compiler first.
     Compile(Vec<OsString>),
+    /// `--explain` and the words after it.
+    Explain(Vec<OsString>),
+    /// `--report` and the words after it.
+    Report(Vec<OsString>),
     /// Nothing that makes sense, and why.
     Usage(String),
 }
@@ -44,24 +48,28 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
         b"--version" => OwnCommand::Version,
         b"--show-hosts" => OwnCommand::ShowHosts,
         b"-j" => OwnCommand::Slots,
+        b"--explain" => return Invocation::Explain(words.split_off(2)),
+        b"--report" => return Invocation::Report(words.split_off(2)),
         b"--scan-includes" | b"--show-principal" => {
             return Invocation::Usage(format!("`{}` is not supported yet", first.display()));
         }
-        [b'-', ..] | [] => return Invocation::Compile(with_implied_compiler(words)),
-        name if is_file_of_a_compile(name) => {
-            return Invocation::Compile(with_implied_compiler(words));
-        }
         _ => {
-            words.remove(0);
-            return Invocation::Compile(words);
+            let command = command(&words[1..]).unwrap_or_default();
+            return Invocation::Compile(command);
         }
     };
     Invocation::Own(command)
 }
 
-fn with_implied_compiler(mut words: Vec<OsString>) -> Vec<OsString> {
-    words[0] = IMPLIED_COMPILER.into();
-    words
+/// The command that `words` (without our own name) are, the compiler first; `None` when there are
+/// no words.
+pub(crate) fn command(words: &[OsString]) -> Option<Vec<OsString>> {
+    let is_implied = match words.first()?.as_bytes() {
+        [b'-', ..] | [] => true,
+        name => is_file_of_a_compile(name),
+    };
+    let compiler = is_implied.then(|| IMPLIED_COMPILER.into());
+    Some(compiler.into_iter().chain(words.iter().cloned()).collect())
 }
 
 fn base_name(word: &OsStr) -> OsString {
@@ -106,6 +114,7 @@ mod tests {
     fn questions_are_no_compiles() {
         check("distcc --version", "Own(Version)");
         check("distcc -j", "Own(Slots)");
+        check("distcc --report --json", "Report([\"--json\"])");
         check("gcc --version", "gcc --version");
         check("distcc --scan-includes", "Usage(\"`--scan-includes` is not supported yet\")");
         check("distcc", "Usage(\"no command given\")");

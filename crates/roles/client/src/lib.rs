@@ -6,15 +6,20 @@
 //! else would not give the very same result.
 
 mod accept;
+mod account;
+mod cause;
 mod distribute;
+mod explain;
 mod host_list;
 mod invocation;
+mod json;
 mod local;
 mod log;
 mod messages;
 mod own_commands;
 mod preprocess;
 mod remote;
+mod report;
 mod settings;
 mod slots;
 mod source;
@@ -23,13 +28,16 @@ mod verdict;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use compiler_args::{Decision, decide};
+use compiler_args::{Decision, Stay, decide};
 use statedir::StateDir;
 use toolchain::Finder;
 use wire::Exit;
 
+pub use cause::reasons_page;
 pub use settings::Settings;
 
+use account::Account;
+use cause::Cause;
 use invocation::Invocation;
 use log::Log;
 
@@ -40,6 +48,20 @@ struct Context {
     finder: Finder,
     /// `None` where no folder can be written: then without slots, back-off and monitor state.
     state: Option<StateDir>,
+    account: Account,
+}
+
+impl Context {
+    fn open(settings: Settings, log: Log) -> Context {
+        let finder = Finder::new(settings.path.clone());
+        let account = Account::open();
+        let mut context = Context { settings, log, finder, state: None, account };
+        // Inside distcc nothing but the compiler is due.
+        if context.settings.recursion.is_none() {
+            context.state = open_state(&context);
+        }
+        context
+    }
 }
 
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.
@@ -50,6 +72,11 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCod
     }
     let exit = match invocation::read(args) {
         Invocation::Own(command) => own_commands::run(command, &settings, &log),
+        Invocation::Explain(words) => {
+            let context = Context::open(settings, log);
+            explain::run(&context, words)
+        }
+        Invocation::Report(words) => report::run(&words, &settings, &log),
         Invocation::Usage(text) => {
             log.error(&text, "distcc --help");
             Exit::BAD_ARGUMENTS
@@ -63,19 +90,33 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCod
 }
 
 fn compile(words: Vec<OsString>, settings: Settings, log: Log) -> Exit {
-    let finder = Finder::new(settings.path.clone());
-    let mut context = Context { settings, log, finder, state: None };
+    let context = Context::open(settings, log);
     if let Some(level) = context.settings.recursion {
         return local::inside_distcc(&context, &words, level);
     }
-    context.state = open_state(&context);
-    match decide(&words) {
-        Decision::CompileHere(stay) => {
-            context.log.info(&format!("running it here: {stay} [{}]", stay.reason.code()));
-            local::under_slot(&context, &words)
-        }
+    let exit = match decide(&words) {
+        Decision::CompileHere(stay) => stays(&context, &words, &stay),
         Decision::Distribute(job) => distribute::run(&context, &words, *job),
+    };
+    if let Some(state) = &context.state
+        && let Err(error) = context.account.close(state, &words, exit)
+    {
+        context.log.info(&format!("could not write the ledger: {error}"));
     }
+    exit
+}
+
+/// Runs a command that only this machine can run.
+fn stays(context: &Context, words: &[OsString], stay: &Stay) -> Exit {
+    let cause = Cause::Stay(stay.reason);
+    context.account.because(cause);
+    if context.settings.strict && !cause.is_fine_when_strict() {
+        let text = format!("{stay} [{}], and DISTCC_STRICT=1 forbids to run it here", cause.code());
+        context.log.error(&text, cause.remedy());
+        return Exit::FAILED;
+    }
+    context.log.info(&format!("running it here: {stay} [{}]", cause.code()));
+    local::under_slot(context, words)
 }
 
 fn open_state(context: &Context) -> Option<StateDir> {

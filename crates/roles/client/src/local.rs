@@ -8,6 +8,8 @@ use statedir::{Phase, SlotLock};
 use wire::Exit;
 
 use crate::Context;
+use crate::account::Part;
+use crate::cause::Cause;
 use crate::slots;
 
 /// How often distcc may find itself inside itself before that is an error.
@@ -17,6 +19,7 @@ const MOST_RECURSION: u32 = 5;
 pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, Exit> {
     let (name, rest) = words.split_first().ok_or(Exit::BAD_ARGUMENTS)?;
     let compiler = context.finder.find(name).map_err(|error| {
+        context.account.because(Cause::CompilerMissing);
         context.log.error(
             &format!("could not find the compiler `{}`: {error}", name.display()),
             "install it, or name the one to use: distcc COMPILER ...",
@@ -50,10 +53,13 @@ pub(crate) fn run(context: &Context, words: &[OsString], lock: Option<SlotLock>)
         state.enter(Phase::Compile, "localhost", 0);
         state
     });
+    context.account.done_here();
+    let before = context.account.enter(Part::Local);
     let exit = match status_of(&mut command) {
         Ok(status) => Exit::of_status(status),
         Err(error) => could_not_run(context, words, &error),
     };
+    context.account.enter(before);
     drop((state, lock));
     exit
 }

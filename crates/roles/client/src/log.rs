@@ -53,7 +53,7 @@ impl Log {
 
 /// A text without the control bytes that a file name or a server could smuggle into a terminal.
 /// Line ends stay, indented, so that no second line passes for a message of ours.
-fn clean(text: &str) -> String {
+pub(crate) fn clean(text: &str) -> String {
     let mut cleaned = String::with_capacity(text.len());
     for c in text.trim_end().chars() {
         match c {

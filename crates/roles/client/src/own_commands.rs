@@ -14,6 +14,10 @@ const HELP: &str = "\
 usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that gives the same object
        distcc --show-hosts              print the host list as it is understood
        distcc -j                        print how many jobs the hosts take at once
+       distcc --explain [--json] [COMPILER] ARGUMENTS...
+                                        how the command is read, where it would run, and why
+       distcc --report [--since DURATION] [--json]
+                                        what became of the jobs of the last build, and why
        distcc --help | --version
 
 Called by another name, as through a link named `gcc`, distcc is that compiler.

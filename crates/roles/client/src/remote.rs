@@ -1,5 +1,6 @@
 //! One job at one server, and everything that can go wrong with it.
 
+use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -209,6 +210,8 @@ pub(crate) struct Conversation {
     version: Version,
     idle: Duration,
     answered_early: bool,
+    n_sent: u64,
+    n_received: Cell<u64>,
 }
 
 impl Conversation {
@@ -227,7 +230,14 @@ impl Conversation {
         let idle = io_timeout.unwrap_or(Duration::MAX);
         let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
         let head = wire::encode_request_head(version, &words).map_err(Trouble::Wire)?;
-        let mut conversation = Conversation { connection, version, idle, answered_early: false };
+        let mut conversation = Conversation {
+            connection,
+            version,
+            idle,
+            answered_early: false,
+            n_sent: 0,
+            n_received: Cell::new(0),
+        };
         conversation.send(&[&head])?;
         Ok(conversation)
     }
@@ -235,6 +245,11 @@ impl Conversation {
     /// What to watch for an answer that comes too early.
     pub(crate) fn input(&self) -> std::os::fd::BorrowedFd<'_> {
         self.connection.input()
+    }
+
+    /// How many bytes were sent and received. What was on its way when the peer hung up counts.
+    pub(crate) fn traffic(&self) -> (u64, u64) {
+        (self.n_sent, self.n_received.get())
     }
 
     /// Sends the source.
@@ -251,6 +266,7 @@ impl Conversation {
             .connection
             .send(pieces, self.idle)
             .map_err(|source| Trouble::Io { step: Step::Sending, source })?;
+        self.n_sent += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.answered_early = sent == Sent::PeerSpokeFirst;
         Ok(())
     }
@@ -278,6 +294,7 @@ impl Conversation {
                 on_answer();
             }
             n_received += n_bytes;
+            self.n_received.set(n_received as u64);
             if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(Trouble::Wire)? {
                 return Ok(reply);
             }

@@ -25,6 +25,9 @@ pub struct Settings {
     pub log: Option<PathBuf>,
     /// `DISTCC_FALLBACK`: whether a job that no server did is done here. Default yes.
     pub fallback: bool,
+    /// `DISTCC_STRICT`: a compile that stays here fails, whyever it stays; then nothing falls back
+    /// either. Default no.
+    pub strict: bool,
     /// `DISTCC_BACKOFF_PERIOD`: how long to leave a host alone after a failure there. Zero: never
     /// back off. Default 60 s.
     pub backoff_period: Duration,
@@ -48,6 +51,11 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The setting by which nothing falls back, where [`Settings::fallback`] is off.
+    pub(crate) fn forbids_fallback(&self) -> &'static str {
+        if self.strict { "DISTCC_STRICT=1" } else { "DISTCC_FALLBACK=0" }
+    }
+
     /// Reads the environment. Values that mean nothing are complained of and left at their
     /// defaults: a build should not fail for them.
     #[must_use]
@@ -78,6 +86,7 @@ impl Settings {
         let pause = Duration::from_millis(number("DISTCC_PAUSE_TIME_MSEC").unwrap_or(1000));
         let path_of = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| path_of(name).map(|value| value != "0");
+        let strict = flag("DISTCC_STRICT").unwrap_or(false);
         let recursion = variable("_DISTCC_SAFEGUARD")
             .map(|value| value.to_str().and_then(|text| text.parse().ok()).unwrap_or(1));
         Settings {
@@ -88,7 +97,8 @@ impl Settings {
             temporary: path_of("TMPDIR").unwrap_or_else(|| "/tmp".into()).into(),
             verbose: flag("DISTCC_VERBOSE").unwrap_or(false),
             log: path_of("DISTCC_LOG").map(PathBuf::from),
-            fallback: flag("DISTCC_FALLBACK").unwrap_or(true),
+            fallback: flag("DISTCC_FALLBACK").unwrap_or(true) && !strict,
+            strict,
             backoff_period,
             io_timeout,
             pause,
@@ -136,6 +146,12 @@ mod tests {
         assert_eq!(settings.pause, Duration::from_secs(1));
         assert!(settings.fallback && !settings.verbose && settings.complaints.is_empty());
         assert_eq!((settings.skip_local_retry, settings.recursion), (None, None));
+    }
+
+    #[test]
+    fn strict_leaves_no_way_back() {
+        let settings = settings(&[("DISTCC_STRICT", "1"), ("DISTCC_FALLBACK", "1")]);
+        assert!(settings.strict && !settings.fallback);
     }
 
     #[test]

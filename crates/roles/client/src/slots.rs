@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use hosts::{Host, HostList, HostSpec, slot_order};
 use statedir::{SlotLock, SlotName};
 
+use crate::account::Part;
 use crate::{Context, host_list};
 
 /// The first pause between two looks for a free slot; it doubles up to [`LONGEST_PAUSE`] or the
@@ -85,12 +86,18 @@ pub(crate) fn try_local(context: &Context, n_slots: u32) -> Option<Place> {
 /// Waits for one of the first `n_slots` slots of this machine. `None`: go on without.
 pub(crate) fn wait_local(context: &Context, n_slots: u32) -> Option<SlotLock> {
     let mut pauses = Pauses::new(context);
-    loop {
+    let before = context.account.enter(Part::Waiting);
+    let lock = loop {
         if let Some(place) = try_local(context, n_slots) {
-            return place.lock;
+            break place.lock;
         }
-        std::thread::sleep(pauses.next()?);
-    }
+        match pauses.next() {
+            Some(pause) => std::thread::sleep(pause),
+            None => break None,
+        }
+    };
+    context.account.enter(before);
+    lock
 }
 
 /// How many jobs that stay may run here at once. A list that cannot be read is complained of where
@@ -104,6 +111,11 @@ pub(crate) fn n_local_slots(context: &Context) -> u32 {
 /// What to show monitors as the file of a command that was not understood: its last word that is
 /// no option.
 pub(crate) fn source_for_monitors(words: &[OsString]) -> String {
-    let operand = words.iter().skip(1).rfind(|word| !word.as_bytes().starts_with(b"-"));
-    operand.map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+    source_word(words).map(|word| word.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+/// The word that is shown as a command's source: the one with a source's name, or the last that is
+/// no option.
+pub(crate) fn source_word(words: &[OsString]) -> Option<&OsString> {
+    words.iter().skip(1).rfind(|word| !word.as_bytes().starts_with(b"-"))
 }

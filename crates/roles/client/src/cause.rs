@@ -1,0 +1,578 @@
+//! Why a job ended where it did: one vocabulary for messages, the ledger, reports and documents.
+
+use std::fmt::Write as _;
+use std::io::ErrorKind;
+
+use compiler_args::Reason;
+use hosts::HostSpec;
+use wire::{Exit, WireError};
+
+use crate::remote::Trouble;
+
+/// Why a job ended where it did, or why one host did not do it.
+///
+/// Each has a stable code: scripts and reports rely on them, so they are never renamed and never
+/// used for something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Cause {
+    /// A server made the object.
+    Distributed,
+    /// A server's compiler found errors in the source.
+    SourceErrors,
+    /// The command is one that only this machine can run.
+    Stay(Reason),
+    /// `localhost` stands in the host list, and it was its turn.
+    LocalhostInList,
+    /// We are a compiler that distcc called.
+    InsideDistcc,
+    /// Neither `DISTCC_HOSTS` nor a hosts file.
+    NoHostList,
+    /// An entry of the list means nothing.
+    BadHostList,
+    /// A list without hosts.
+    EmptyHostList,
+    /// Every host is marked `,down`.
+    HostsDown,
+    /// Every host failed a short while ago.
+    HostsBackedOff,
+    /// No slot became free in half an hour.
+    NoSlot,
+    /// The preprocessor failed: the compiler here says why.
+    PreprocessorFailed,
+    /// The preprocessor of this machine could not be listened to.
+    PreprocessorBroken,
+    /// The source, preprocessed already, could not be read.
+    SourceUnreadable,
+    /// What the server's compiler said may come from preprocessing.
+    ArtefactOfPreprocessing,
+    /// `DISTCC_SKIP_LOCAL_RETRY=0` wants a failed compile repeated here.
+    LocalRetry,
+    /// The compiler here did not tell what kind of object it makes.
+    ObjectUnjudged,
+    /// The object could not be written.
+    OutputUnwritable,
+    /// The compiler is not on this machine.
+    CompilerMissing,
+    /// The port is closed.
+    ConnectionRefused,
+    /// No answer to a wish to connect.
+    ConnectTimeout,
+    /// The host's name has no address.
+    NameNotFound,
+    /// No way leads to the host.
+    HostUnreachable,
+    /// Connecting failed otherwise.
+    ConnectFailed,
+    /// The server said nothing for too long.
+    PeerSilent,
+    /// The connection broke.
+    ConnectionLost,
+    /// The server hung up without a word.
+    HungUp,
+    /// The server's answer ended too early.
+    AnswerTruncated,
+    /// The server's answer is no distcc.
+    ProtocolGarbage,
+    /// The server does not serve this machine.
+    RefusedAddress,
+    /// The server does not run this compiler.
+    RefusedCompiler,
+    /// The server does not run commands with these options.
+    RefusedOptions,
+    /// The server refused for another reason.
+    ServerRefused,
+    /// The server has enough to do.
+    ServerBusy,
+    /// The server is being stopped.
+    ServerStopping,
+    /// The job took longer than the server lets it.
+    ServerTimeLimit,
+    /// The server's disk is full.
+    ServerDiskFull,
+    /// The server's memory is used up.
+    ServerOutOfMemory,
+    /// The server's compiler could not do its work.
+    CompilerFault,
+    /// The server's compiler was ended by a signal.
+    CompilerCrashed,
+    /// The object is for another kind of machine.
+    WrongMachine,
+    /// What the server sent is no object.
+    NoObject,
+    /// The server's compiler is of another version.
+    WrongVersion,
+}
+
+/// The causes other than [`Cause::Stay`], in the order of the documents.
+const OTHERS: [Cause; 42] = [
+    Cause::Distributed,
+    Cause::SourceErrors,
+    Cause::LocalhostInList,
+    Cause::InsideDistcc,
+    Cause::NoHostList,
+    Cause::BadHostList,
+    Cause::EmptyHostList,
+    Cause::HostsDown,
+    Cause::HostsBackedOff,
+    Cause::NoSlot,
+    Cause::PreprocessorFailed,
+    Cause::PreprocessorBroken,
+    Cause::SourceUnreadable,
+    Cause::ArtefactOfPreprocessing,
+    Cause::LocalRetry,
+    Cause::ObjectUnjudged,
+    Cause::OutputUnwritable,
+    Cause::CompilerMissing,
+    Cause::ConnectionRefused,
+    Cause::ConnectTimeout,
+    Cause::NameNotFound,
+    Cause::HostUnreachable,
+    Cause::ConnectFailed,
+    Cause::PeerSilent,
+    Cause::ConnectionLost,
+    Cause::HungUp,
+    Cause::AnswerTruncated,
+    Cause::ProtocolGarbage,
+    Cause::RefusedAddress,
+    Cause::RefusedCompiler,
+    Cause::RefusedOptions,
+    Cause::ServerRefused,
+    Cause::ServerBusy,
+    Cause::ServerStopping,
+    Cause::ServerTimeLimit,
+    Cause::ServerDiskFull,
+    Cause::ServerOutOfMemory,
+    Cause::CompilerFault,
+    Cause::CompilerCrashed,
+    Cause::WrongMachine,
+    Cause::NoObject,
+    Cause::WrongVersion,
+];
+
+/// What kind of end a cause stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Group {
+    /// The job was done by a server.
+    Done,
+    /// The command is one that only this machine can run.
+    Command,
+    /// Nothing is wrong with the command, but this machine ran it.
+    Here,
+    /// A host did not do the job.
+    Host,
+}
+
+impl Cause {
+    /// Every cause, for documents and tests.
+    pub(crate) fn all() -> impl Iterator<Item = Cause> {
+        OTHERS.into_iter().chain(Reason::ALL.into_iter().map(Cause::Stay))
+    }
+
+    /// The cause with this code, if there is one.
+    pub(crate) fn from_code(code: &str) -> Option<Cause> {
+        Cause::all().find(|cause| cause.code() == code)
+    }
+
+    /// The stable code: lower case, hyphens.
+    pub(crate) fn code(self) -> &'static str {
+        self.texts().0
+    }
+
+    /// What it means, as a sentence without its end.
+    pub(crate) fn means(self) -> &'static str {
+        self.texts().1
+    }
+
+    /// What the user may do about it; empty where nothing is to be done.
+    pub(crate) fn remedy(self) -> &'static str {
+        self.texts().2
+    }
+
+    /// What kind of end it is.
+    pub(crate) fn group(self) -> Group {
+        match self {
+            Cause::Distributed | Cause::SourceErrors => Group::Done,
+            Cause::Stay(_) => Group::Command,
+            Cause::LocalhostInList
+            | Cause::InsideDistcc
+            | Cause::NoHostList
+            | Cause::BadHostList
+            | Cause::EmptyHostList
+            | Cause::HostsDown
+            | Cause::HostsBackedOff
+            | Cause::NoSlot
+            | Cause::PreprocessorFailed
+            | Cause::PreprocessorBroken
+            | Cause::SourceUnreadable
+            | Cause::ArtefactOfPreprocessing
+            | Cause::LocalRetry
+            | Cause::ObjectUnjudged
+            | Cause::OutputUnwritable
+            | Cause::CompilerMissing => Group::Here,
+            _ => Group::Host,
+        }
+    }
+
+    /// Whether a job may end here for this under `DISTCC_STRICT=1`: because it is no compile of a
+    /// source, because it would fail anywhere, or because the user asked for it.
+    pub(crate) fn is_fine_when_strict(self) -> bool {
+        match self {
+            Cause::Stay(reason) => matches!(
+                reason,
+                Reason::NotACompile
+                    | Reason::PreprocessOnly
+                    | Reason::DependenciesOnly
+                    | Reason::ConfigureTest
+                    | Reason::NoSource
+                    | Reason::MissingValue
+            ),
+            Cause::Distributed
+            | Cause::SourceErrors
+            | Cause::LocalhostInList
+            | Cause::InsideDistcc
+            | Cause::PreprocessorFailed
+            | Cause::LocalRetry
+            | Cause::CompilerMissing => true,
+            _ => false,
+        }
+    }
+
+    /// Why no host of a list may be asked.
+    pub(crate) fn of_no_host(hosts: &[HostSpec]) -> Cause {
+        if hosts.is_empty() {
+            Cause::EmptyHostList
+        } else if hosts.iter().all(|spec| spec.down) {
+            Cause::HostsDown
+        } else {
+            Cause::HostsBackedOff
+        }
+    }
+
+    /// What a server's words say of its machine.
+    fn of_words(text: &str) -> Option<Cause> {
+        let text = text.to_lowercase();
+        let has = |words: &[&str]| words.iter().any(|word| text.contains(word));
+        if has(&["no space left", "error writing to", "disk quota"]) {
+            Some(Cause::ServerDiskFull)
+        } else if has(&["cannot allocate memory", "out of memory", "memory exhausted"]) {
+            Some(Cause::ServerOutOfMemory)
+        } else {
+            None
+        }
+    }
+
+    fn texts(self) -> (&'static str, &'static str, &'static str) {
+        match self {
+            Cause::Distributed => ("distributed", "a server made the object", ""),
+            Cause::SourceErrors => (
+                "source-errors",
+                "a server's compiler found errors in the source, which were shown",
+                "",
+            ),
+            Cause::Stay(reason) => (reason.code(), reason.because(), reason.remedy()),
+            Cause::LocalhostInList => (
+                "localhost-in-list",
+                "`localhost` stands in the host list, and it was its turn",
+                "take it out of the list, or put it last",
+            ),
+            Cause::InsideDistcc => (
+                "inside-distcc",
+                "distcc itself had called this compiler through a link to distcc",
+                "",
+            ),
+            Cause::NoHostList => {
+                ("no-host-list", "there is no host list", "set DISTCC_HOSTS='HOST/LIMIT ...'")
+            }
+            Cause::BadHostList => (
+                "bad-host-list",
+                "an entry of the host list means nothing",
+                "`distcc --show-hosts` names it",
+            ),
+            Cause::EmptyHostList => {
+                ("empty-host-list", "the host list is empty", "name servers in it: HOST/LIMIT ...")
+            }
+            Cause::HostsDown => (
+                "hosts-down",
+                "every host of the list is marked as down",
+                "take `,down` away from those that are up",
+            ),
+            Cause::HostsBackedOff => (
+                "hosts-backed-off",
+                "every host of the list failed a short while ago and is left alone",
+                "mend them: the failures by host say what is wrong",
+            ),
+            Cause::NoSlot => (
+                "no-slot",
+                "no slot of any host became free in half an hour",
+                "add hosts, or run fewer jobs at once",
+            ),
+            Cause::PreprocessorFailed => (
+                "preprocessor-failed",
+                "the preprocessor failed, and the compiler here told why",
+                "",
+            ),
+            Cause::PreprocessorBroken => {
+                ("preprocessor-broken", "the preprocessor of this machine could not be read", "")
+            }
+            Cause::SourceUnreadable => {
+                ("source-unreadable", "the preprocessed source could not be read", "")
+            }
+            Cause::ArtefactOfPreprocessing => (
+                "artefact-of-preprocessing",
+                "the server's compiler said what the source itself may not have made it say",
+                "",
+            ),
+            Cause::LocalRetry => (
+                "local-retry",
+                "DISTCC_SKIP_LOCAL_RETRY=0 wants failed compiles repeated here",
+                "unset DISTCC_SKIP_LOCAL_RETRY",
+            ),
+            Cause::ObjectUnjudged => (
+                "object-unjudged",
+                "the compiler here did not tell what kind of object it makes",
+                "does it compile an empty file?",
+            ),
+            Cause::OutputUnwritable => (
+                "output-unwritable",
+                "the object could not be written",
+                "look at the folder's permissions and at the disk",
+            ),
+            Cause::CompilerMissing => (
+                "compiler-missing",
+                "the compiler is not on this machine",
+                "install it, or name the one to use: distcc COMPILER ...",
+            ),
+            Cause::ConnectionRefused => (
+                "connection-refused",
+                "nothing listens at that port",
+                "start distccd there, or give its port as HOST:PORT",
+            ),
+            Cause::ConnectTimeout => (
+                "connect-timeout",
+                "the host does not answer",
+                "is it up, and does its firewall let the port in?",
+            ),
+            Cause::NameNotFound => (
+                "name-not-found",
+                "the host's name has no address",
+                "check the name in the host list: `getent hosts NAME`",
+            ),
+            Cause::HostUnreachable => {
+                ("host-unreachable", "no way leads to the host", "is it up, and is the network?")
+            }
+            Cause::ConnectFailed => (
+                "connect-failed",
+                "the connection could not be made",
+                "check the entry of the host list",
+            ),
+            Cause::PeerSilent => (
+                "peer-silent",
+                "the server gave no sign of life for too long",
+                "look at its load; DISTCC_IO_TIMEOUT sets the longest silence in seconds",
+            ),
+            Cause::ConnectionLost => (
+                "connection-lost",
+                "the connection broke in the middle of the job",
+                "look at the network and at the log of its distccd",
+            ),
+            Cause::HungUp => (
+                "hung-up",
+                "the server hung up without a word, as distccd 3.4 refuses",
+                "let it --allow this machine, and the compiler by a link in its /usr/lib/distcc",
+            ),
+            Cause::AnswerTruncated => (
+                "answer-truncated",
+                "the server hung up in the middle of its answer",
+                "look at the log of its distccd",
+            ),
+            Cause::ProtocolGarbage => (
+                "protocol-garbage",
+                "the answer is not that of a distccd",
+                "is it a distccd that listens at that port?",
+            ),
+            Cause::RefusedAddress => (
+                "refused-address",
+                "the server does not serve this machine's address",
+                "start it with --allow and the address",
+            ),
+            Cause::RefusedCompiler => (
+                "refused-compiler",
+                "the server does not run this compiler, or has none",
+                "install it there, and on the server: ln -s /usr/bin/distcc /usr/lib/distcc/COMPILER",
+            ),
+            Cause::RefusedOptions => {
+                ("refused-options", "the server does not run commands with these options", "")
+            }
+            Cause::ServerRefused => (
+                "server-refused",
+                "the server refused for a reason of its own",
+                "look at the log of its distccd",
+            ),
+            Cause::ServerBusy => (
+                "server-busy",
+                "the server has as many jobs as it takes",
+                "lower its LIMIT in the host list, or raise --jobs there",
+            ),
+            Cause::ServerStopping => ("server-stopping", "the server was being stopped", ""),
+            Cause::ServerTimeLimit => (
+                "server-time-limit",
+                "the job took longer than the server lets a job take",
+                "raise --job-lifetime there",
+            ),
+            Cause::ServerDiskFull => {
+                ("server-disk-full", "the server's disk is full", "make room in its TMPDIR")
+            }
+            Cause::ServerOutOfMemory => (
+                "server-out-of-memory",
+                "the server's memory is used up",
+                "lower its LIMIT in the host list, or --jobs there",
+            ),
+            Cause::CompilerFault => (
+                "compiler-fault",
+                "the server's compiler failed for a reason that is not in the source",
+                "look at the compiler there",
+            ),
+            Cause::CompilerCrashed => (
+                "compiler-crashed",
+                "the server's compiler was ended by a signal",
+                "look at memory and at the compiler there",
+            ),
+            Cause::WrongMachine => (
+                "wrong-machine",
+                "the object is for another kind of machine",
+                "give distccd there a PATH that begins with the folder of a compiler for this kind",
+            ),
+            Cause::NoObject => {
+                ("no-object", "what the server sent is no object", "look at the compiler there")
+            }
+            Cause::WrongVersion => (
+                "wrong-version",
+                "the server's compiler is of another version than the one here",
+                "install the same version there, or take the host out of the list",
+            ),
+        }
+    }
+}
+
+impl From<&Trouble> for Cause {
+    fn from(trouble: &Trouble) -> Cause {
+        match trouble {
+            Trouble::Connect(error) => match error.kind() {
+                ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
+                ErrorKind::TimedOut => Cause::ConnectTimeout,
+                ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
+                    Cause::HostUnreachable
+                }
+                ErrorKind::NotFound => Cause::NameNotFound,
+                // The resolver's errors have no kind.
+                _ if error.to_string().contains("lookup address") => Cause::NameNotFound,
+                _ => Cause::ConnectFailed,
+            },
+            Trouble::Io { source, .. } if source.kind() == ErrorKind::TimedOut => Cause::PeerSilent,
+            Trouble::Io { .. } => Cause::ConnectionLost,
+            Trouble::HungUp => Cause::HungUp,
+            Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
+            Trouble::Wire(_) => Cause::ProtocolGarbage,
+            Trouble::Refused { exit, text, .. } => match *exit {
+                Exit::ACCESS_DENIED => Cause::RefusedAddress,
+                Exit::COMPILER_MISSING => Cause::RefusedCompiler,
+                Exit::BAD_ARGUMENTS => Cause::RefusedOptions,
+                Exit::BUSY => Cause::ServerBusy,
+                Exit::GONE => Cause::ServerStopping,
+                Exit::TIMED_OUT => Cause::ServerTimeLimit,
+                _ => Cause::of_words(text).unwrap_or(Cause::ServerRefused),
+            },
+            Trouble::Fault(line) => Cause::of_words(line).unwrap_or(Cause::CompilerFault),
+            Trouble::Killed { .. } => Cause::CompilerCrashed,
+            Trouble::WrongKind { got: Some(_), .. } => Cause::WrongMachine,
+            Trouble::WrongKind { got: None, .. } => Cause::NoObject,
+            Trouble::WrongVersion { .. } => Cause::WrongVersion,
+        }
+    }
+}
+
+/// The page `docs/reasons.md`: every code with what it means and what to do.
+#[must_use]
+pub fn reasons_page() -> String {
+    const SECTIONS: [(Group, &str, &str); 4] = [
+        (Group::Done, "Done by a server", ""),
+        (
+            Group::Command,
+            "The command stays",
+            "Only this machine can run it. The sentence goes on from the word in question, as in\n\
+             \"`-march=native` means the processor ...\".\n\n",
+        ),
+        (Group::Here, "The job stays", "The command could have left, but was run here.\n\n"),
+        (
+            Group::Host,
+            "A host did not do it",
+            "Each attempt that failed has one of these. A job that no host did ends here with the code\n\
+             of the last attempt.\n\n",
+        ),
+    ];
+    let mut page = String::from(
+        "# Reason codes\n\n\
+         <!-- Made from the code: `cargo xtask reasons` writes this page. -->\n\n\
+         Every job ends with one of these codes, on a server or here. `DISTCC_VERBOSE=1` shows it in\n\
+         brackets, the ledger keeps it, `distcc --report` counts by it, `distcc --explain` tells it\n\
+         beforehand. Codes are stable: a script may compare them.\n\n\
+         *strict* says what `DISTCC_STRICT=1` makes of a job that ends here for it: \"fails\", or \
+         \"runs\".\n",
+    );
+    for (group, title, text) in SECTIONS {
+        let _ = write!(page, "\n## {title}\n\n{text}");
+        let strict = group != Group::Done;
+        page.push_str(if strict {
+            "| code | means | what to do | strict |\n|---|---|---|---|\n"
+        } else {
+            "| code | means |\n|---|---|\n"
+        });
+        for cause in Cause::all().filter(|cause| cause.group() == group) {
+            let _ = write!(page, "| `{}` | {} |", cause.code(), in_a_table(cause.means()));
+            if strict {
+                let fails = if cause.is_fine_when_strict() { "runs" } else { "fails" };
+                let _ = write!(page, " {} | {fails} |", in_a_table(cause.remedy()));
+            }
+            page.push('\n');
+        }
+    }
+    page
+}
+
+fn in_a_table(text: &str) -> String {
+    text.replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn codes_are_unique_spelled_alike_and_found_again() {
+        let codes: HashSet<_> = Cause::all().map(Cause::code).collect();
+        assert_eq!(codes.len(), Cause::all().count());
+        for cause in Cause::all() {
+            let code = cause.code();
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+            assert_eq!(Cause::from_code(code), Some(cause));
+            assert!(!cause.means().is_empty(), "{code}");
+        }
+        assert_eq!(Cause::from_code("no-such-code"), None);
+    }
+
+    #[test]
+    fn what_a_host_did_wrong_has_a_remedy() {
+        let without = [Cause::RefusedOptions, Cause::ServerStopping];
+        for cause in Cause::all().filter(|cause| cause.group() == Group::Host) {
+            assert_eq!(cause.remedy().is_empty(), without.contains(&cause), "{}", cause.code());
+        }
+    }
+
+    #[test]
+    fn the_page_of_reasons_is_that_of_the_code() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/reasons.md");
+        let page = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(page == reasons_page(), "docs/reasons.md is old: run `cargo xtask reasons`");
+    }
+}
