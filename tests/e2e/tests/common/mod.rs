@@ -1,6 +1,7 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
+mod held;
 pub(crate) mod running;
 
 use std::path::{Path, PathBuf};
@@ -8,6 +9,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{Server, ServerOptions, program};
+
+pub(crate) use held::Held;
 
 /// Long enough for the slowest build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(600);
