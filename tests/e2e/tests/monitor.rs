@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 
-use common::{Held, Ran, World, finish};
+use common::held::Held;
+use common::{Ran, World, finish};
 use support::{Kind, program, wait_until};
 
 const ORIGINAL: &str = "/usr/bin/distccmon-text";

@@ -1,7 +1,7 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
-mod held;
+pub(crate) mod held;
 pub(crate) mod running;
 
 use std::path::{Path, PathBuf};
@@ -9,8 +9,6 @@ use std::process::Command;
 use std::time::Duration;
 
 use support::{Server, ServerOptions, program};
-
-pub(crate) use held::Held;
 
 /// Long enough for the slowest build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(600);
