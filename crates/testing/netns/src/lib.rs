@@ -121,6 +121,12 @@ impl Host {
         command
     }
 
+    /// The processes that run on it.
+    #[must_use]
+    pub fn processes(&self) -> Vec<Pid> {
+        processes_in(&self.namespace.name)
+    }
+
     /// Puts a file over the one of that name in `/etc`, for commands that are started from now on.
     ///
     /// # Panics
@@ -231,15 +237,18 @@ impl Drop for Namespace {
 
 /// Ends the processes in a namespace and removes it. Whatever does not work is left as it is.
 fn take_down(name: &str) {
-    let listed = Command::new("ip").args(["netns", "pids", name]).output();
-    let pids = listed.map(|output| output.stdout).unwrap_or_default();
-    for pid in String::from_utf8_lossy(&pids).split_whitespace() {
-        if let Some(pid) = pid.parse().ok().and_then(Pid::from_raw) {
-            let _ = kill_process(pid, Signal::KILL);
-        }
+    for pid in processes_in(name) {
+        let _ = kill_process(pid, Signal::KILL);
     }
     let _ = Command::new("ip").args(["netns", "delete", name]).stderr(Stdio::null()).status();
     let _ = std::fs::remove_dir_all(Path::new(FILES).join(name));
+}
+
+fn processes_in(name: &str) -> Vec<Pid> {
+    let listed = Command::new("ip").args(["netns", "pids", name]).output();
+    let pids = listed.map(|output| output.stdout).unwrap_or_default();
+    let pids = String::from_utf8_lossy(&pids);
+    pids.split_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)).collect()
 }
 
 /// Takes down the labs of tests that were killed: their process is gone.
