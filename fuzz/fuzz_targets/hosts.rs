@@ -1,11 +1,19 @@
-//! A host list is hosts or an error, and what is understood can be written and read again.
+//! A host list is hosts or an error, and what is understood can be written and read again. So can
+//! what was noted of a host's pace.
 #![no_main]
 
+use std::time::Duration;
+
 use fuzz as _;
-use hosts::{Host, HostList, slot_order};
+use hosts::{Host, HostList, Pace, slot_order};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
+    if let Some(pace) = Pace::from_text(text) {
+        assert_eq!(Pace::from_text(&pace.to_text()), Some(pace));
+        assert_eq!(pace.after(Some(pace)), pace);
+        assert!(!Pace::suspicion(Some(pace), text.len(), Duration::ZERO).is_zero());
+    }
     let Ok(list) = HostList::parse(text) else { return };
     for spec in &list.hosts {
         assert!((1..=10_000).contains(&spec.n_slots));

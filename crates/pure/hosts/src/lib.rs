@@ -7,8 +7,10 @@
 
 mod error;
 mod order;
+mod pace;
 mod spec;
 
 pub use error::{HostsError, SpecError};
 pub use order::{shuffle, slot_order};
+pub use pace::Pace;
 pub use spec::{DEFAULT_PORT, Host, HostList, HostSpec};

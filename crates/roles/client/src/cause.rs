@@ -59,12 +59,18 @@ pub(crate) enum Cause {
     ConnectTimeout,
     /// The host's name has no address.
     NameNotFound,
+    /// Nobody said in time which address the host's name has.
+    NameTimeout,
     /// No way leads to the host.
     HostUnreachable,
     /// Connecting failed otherwise.
     ConnectFailed,
-    /// The server said nothing for too long.
+    /// Another job found the host dead meanwhile.
+    FoundDead,
+    /// The server said nothing for as long as the user lets it.
     PeerSilent,
+    /// The server's machine is there, and nobody is at work on it.
+    PeerMute,
     /// The connection broke.
     ConnectionLost,
     /// The server hung up without a word.
@@ -104,7 +110,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 42] = [
+const OTHERS: [Cause; 45] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -126,9 +132,12 @@ const OTHERS: [Cause; 42] = [
     Cause::ConnectionRefused,
     Cause::ConnectTimeout,
     Cause::NameNotFound,
+    Cause::NameTimeout,
     Cause::HostUnreachable,
     Cause::ConnectFailed,
+    Cause::FoundDead,
     Cause::PeerSilent,
+    Cause::PeerMute,
     Cause::ConnectionLost,
     Cause::HungUp,
     Cause::AnswerTruncated,
@@ -357,6 +366,11 @@ impl Cause {
                 "the host's name has no address",
                 "check the name in the host list: `getent hosts NAME`",
             ),
+            Cause::NameTimeout => (
+                "name-timeout",
+                "the resolver did not say in time which address the host's name has",
+                "look at the name servers of this machine; a host given by its address needs none",
+            ),
             Cause::HostUnreachable => {
                 ("host-unreachable", "no way leads to the host", "is it up, and is the network?")
             }
@@ -365,9 +379,19 @@ impl Cause {
                 "the connection could not be made",
                 "check the entry of the host list",
             ),
+            Cause::FoundDead => (
+                "found-dead",
+                "another job found the host dead while this one was connecting",
+                "look at what the other job says of the host",
+            ),
+            Cause::PeerMute => (
+                "peer-mute",
+                "the server's machine is there, but its distccd gave no sign of life",
+                "look at distccd there: it may have been stopped, or have no memory left",
+            ),
             Cause::PeerSilent => (
                 "peer-silent",
-                "the server gave no sign of life for too long",
+                "the server was silent for too long",
                 "look at its load; DISTCC_IO_TIMEOUT sets the longest silence in seconds",
             ),
             Cause::ConnectionLost => (
@@ -457,15 +481,16 @@ impl Cause {
 impl From<&Trouble> for Cause {
     fn from(trouble: &Trouble) -> Cause {
         match trouble {
+            Trouble::Name(error) if error.kind() == ErrorKind::TimedOut => Cause::NameTimeout,
+            Trouble::Name(_) => Cause::NameNotFound,
+            Trouble::FoundDead => Cause::FoundDead,
+            Trouble::Mute { .. } => Cause::PeerMute,
             Trouble::Connect(error) => match error.kind() {
                 ErrorKind::ConnectionRefused => Cause::ConnectionRefused,
                 ErrorKind::TimedOut => Cause::ConnectTimeout,
                 ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => {
                     Cause::HostUnreachable
                 }
-                ErrorKind::NotFound => Cause::NameNotFound,
-                // The resolver's errors have no kind.
-                _ if error.to_string().contains("lookup address") => Cause::NameNotFound,
                 _ => Cause::ConnectFailed,
             },
             Trouble::Io { source, .. } if source.kind() == ErrorKind::TimedOut => Cause::PeerSilent,

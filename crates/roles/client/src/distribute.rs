@@ -156,6 +156,11 @@ impl Distribution<'_> {
             if spec.host == Host::Local {
                 return self.here(place.lock, Cause::LocalhostInList, None);
             }
+            // Others may have found out while this job waited for a slot.
+            if is_backed_off(self.context, &spec) {
+                self.usable[place.index] = false;
+                continue;
+            }
             self.enter(Phase::Connect, &spec, place.slot);
             let outcome = self.attempt(&spec, &place);
             drop(place.lock);
@@ -203,7 +208,14 @@ impl Distribution<'_> {
             return Outcome::Done(exit);
         }
         let command = command_to_send(self.context, &self.job);
-        let begun = Conversation::begin(spec, &command, self.context.settings.io_timeout);
+        let context = self.context;
+        let begun = Conversation::begin(
+            spec,
+            &command,
+            context.settings.io_timeout,
+            context.state.as_ref(),
+            &mut || is_backed_off(context, spec),
+        );
         let mut conversation = match begun {
             Ok(conversation) => conversation,
             Err(trouble) => return Outcome::Failed(trouble),
@@ -219,7 +231,7 @@ impl Distribution<'_> {
         &mut self,
         spec: &HostSpec,
         place: &Place,
-        conversation: &mut Conversation,
+        conversation: &mut Conversation<'_>,
     ) -> Outcome {
         self.enter(Phase::Preprocess, spec, place.slot);
         match self.source.finish(&self.job, conversation.input()) {
@@ -270,7 +282,12 @@ impl Distribution<'_> {
         }
     }
 
-    fn receive(&mut self, spec: &HostSpec, place: &Place, conversation: &Conversation) -> Outcome {
+    fn receive(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        conversation: &mut Conversation<'_>,
+    ) -> Outcome {
         self.enter(Phase::Compile, spec, place.slot);
         // Asked while the server compiles, so that it costs no time.
         let expected = Expected::of(self.context, self.words, &self.job);

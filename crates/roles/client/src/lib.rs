@@ -13,6 +13,7 @@ mod explain;
 mod host_list;
 mod invocation;
 mod json;
+mod listening;
 mod local;
 mod log;
 mod messages;
@@ -20,7 +21,6 @@ mod own_commands;
 mod preprocess;
 mod remote;
 mod report;
-mod response_files;
 mod settings;
 mod slots;
 mod source;
@@ -29,7 +29,7 @@ mod verdict;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use compiler_args::{Decision, Stay, decide, expand};
+use compiler_args::{Decision, Stay, decide};
 use statedir::StateDir;
 use toolchain::Finder;
 use wire::Exit;
@@ -41,7 +41,6 @@ use account::Account;
 use cause::Cause;
 use invocation::Invocation;
 use log::Log;
-use response_files::WorkingDirectory;
 
 /// What every step of a job may need.
 struct Context {
@@ -96,8 +95,7 @@ fn compile(words: Vec<OsString>, settings: Settings, log: Log) -> Exit {
     if let Some(level) = context.settings.recursion {
         return local::inside_distcc(&context, &words, level);
     }
-    // What runs here gets the words as they are: whoever wrote a response file had a reason.
-    let exit = match decide(&expand(&words, &WorkingDirectory)) {
+    let exit = match decide(&words) {
         Decision::CompileHere(stay) => stays(&context, &words, &stay),
         Decision::Distribute(job) => distribute::run(&context, &words, *job),
     };

@@ -1,17 +1,19 @@
 //! One job at one server, and everything that can go wrong with it.
 
-use std::cell::Cell;
 use std::ffi::OsString;
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use crate::listening::Listening;
 use hosts::{Host, HostSpec};
+use statedir::StateDir;
 use toolchain::{CompilerVersion, ObjectKind};
-use transport::{Connection, Sent};
+use transport::{ConnectError, Connection, Sent};
 use wire::{Exit, Limits, Reply, ReplyDecoder, Version, WireError};
 
-/// How long a connection may take. Source: behavior of distcc 3.4.
+/// How long a connection may take, the look-up of the name included. Source: behavior of distcc
+/// 3.4, which bounds only the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How much is read at once.
@@ -28,10 +30,16 @@ pub(crate) enum Step {
 /// Why a host gave no usable answer.
 #[derive(Debug)]
 pub(crate) enum Trouble {
+    /// Its name has no address, or the resolver does not say.
+    Name(io::Error),
     /// No connection.
     Connect(io::Error),
+    /// Another job found that it is dead while this one was connecting.
+    FoundDead,
     /// The connection broke, or was silent for too long.
     Io { step: Step, source: io::Error },
+    /// It is there, and has given no sign of life for so long.
+    Mute { silent: Duration },
     /// The server hung up without a word: so distcc 3.4 refuses.
     HungUp,
     /// It hung up in the middle of its answer, or answered nonsense.
@@ -83,6 +91,14 @@ impl Trouble {
     /// What happened, as the end of "failed to distribute FILE to HOST: ...".
     pub(crate) fn says(&self) -> String {
         match self {
+            Trouble::Name(error) if error.kind() == io::ErrorKind::TimedOut => {
+                format!("its name was not resolved within {} s", CONNECT_TIMEOUT.as_secs())
+            }
+            Trouble::Name(error) => format!("its name could not be resolved: {}", plain(error)),
+            Trouble::FoundDead => "another job found it dead meanwhile".to_owned(),
+            Trouble::Mute { silent } => {
+                format!("it is there, and has given no sign of life for {} s", silent.as_secs())
+            }
             Trouble::Connect(error) if error.kind() == io::ErrorKind::TimedOut => {
                 format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
             }
@@ -122,6 +138,15 @@ impl Trouble {
     pub(crate) fn hint(&self, spec: &HostSpec, compiler: &str) -> String {
         let host = &spec.host;
         match self {
+            Trouble::Name(error) if error.kind() == io::ErrorKind::TimedOut => {
+                "does the name server of this machine answer? An address needs none".to_owned()
+            }
+            Trouble::Name(_) => format!("check the entry `{host}` of the host list"),
+            Trouble::FoundDead => String::new(),
+            Trouble::Mute { .. } => format!(
+                "look at distccd on {}: it may have been stopped, or have no memory left",
+                name(host)
+            ),
             Trouble::Connect(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => {
                     format!("start distccd on {}, or give its port as HOST:PORT", name(host))
@@ -151,6 +176,9 @@ impl Trouble {
                 "DISTCC_IO_TIMEOUT sets the longest silence in seconds, 0 for no limit".to_owned()
             }
             Trouble::Refused { hint, .. } => hint.clone(),
+            Trouble::Io { source, .. } if source.kind() == io::ErrorKind::HostUnreachable => {
+                format!("is {} still up, and the network to it?", name(host))
+            }
             Trouble::Io { .. } => String::new(),
             Trouble::Fault(_) | Trouble::Killed { .. } => {
                 format!("look at memory, disk and the compiler on {}", name(host))
@@ -161,7 +189,8 @@ impl Trouble {
     /// The exit code when there is no fallback.
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Trouble::Connect(_) => Exit::CONNECT_FAILED,
+            Trouble::Name(_) | Trouble::Connect(_) | Trouble::FoundDead => Exit::CONNECT_FAILED,
+            Trouble::Mute { .. } => Exit::TIMED_OUT,
             Trouble::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
                 Exit::TIMED_OUT
             }
@@ -179,7 +208,9 @@ impl Trouble {
             Trouble::Refused { exit: Exit::BAD_ARGUMENTS | Exit::TIMED_OUT, .. } => Next::Here,
             // Other jobs, for other compilers, are welcome there.
             Trouble::Refused { exit: Exit::BUSY | Exit::COMPILER_MISSING, .. }
-            | Trouble::Killed { .. } => Next::AnotherHost,
+            | Trouble::Killed { .. }
+            // Whoever found out has said so.
+            | Trouble::FoundDead => Next::AnotherHost,
             _ => Next::BackOff,
         }
     }
@@ -205,38 +236,45 @@ fn name(host: &Host) -> &str {
 }
 
 /// A conversation with one server.
-pub(crate) struct Conversation {
+pub(crate) struct Conversation<'a> {
     connection: Connection,
     version: Version,
-    idle: Duration,
+    listening: Listening<'a>,
     answered_early: bool,
     n_sent: u64,
-    n_received: Cell<u64>,
+    n_received: u64,
 }
 
-impl Conversation {
-    /// Connects, and sends what is known before the source is: the command.
+impl<'a> Conversation<'a> {
+    /// Connects, and sends what is known before the source is: the command. `is_dead` is asked
+    /// meanwhile whether somebody else found out that the host is.
     pub(crate) fn begin(
-        spec: &HostSpec,
+        spec: &'a HostSpec,
         command: &[OsString],
         io_timeout: Option<Duration>,
-    ) -> Result<Conversation, Trouble> {
+        state: Option<&'a StateDir>,
+        is_dead: &mut dyn FnMut() -> bool,
+    ) -> Result<Conversation<'a>, Trouble> {
         let Host::Tcp { name, port } = &spec.host else {
             return Err(Trouble::Connect(io::ErrorKind::Unsupported.into()));
         };
-        let connection =
-            Connection::connect(name, *port, CONNECT_TIMEOUT).map_err(Trouble::Connect)?;
+        let connection = Connection::connect(name, *port, CONNECT_TIMEOUT, is_dead);
+        let connection = connection.map_err(|error| match error {
+            ConnectError::Name(error) => Trouble::Name(error),
+            ConnectError::Address(error) => Trouble::Connect(error),
+            ConnectError::GivenUp => Trouble::FoundDead,
+        })?;
         let version = if spec.compresses { Version::V2 } else { Version::V1 };
-        let idle = io_timeout.unwrap_or(Duration::MAX);
         let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
         let head = wire::encode_request_head(version, &words).map_err(Trouble::Wire)?;
+        let listening = Listening::new(io_timeout, &spec.host, state, connection.peer());
         let mut conversation = Conversation {
             connection,
             version,
-            idle,
+            listening,
             answered_early: false,
             n_sent: 0,
-            n_received: Cell::new(0),
+            n_received: 0,
         };
         conversation.send(&[&head])?;
         Ok(conversation)
@@ -249,12 +287,13 @@ impl Conversation {
 
     /// How many bytes were sent and received. What was on its way when the peer hung up counts.
     pub(crate) fn traffic(&self) -> (u64, u64) {
-        (self.n_sent, self.n_received.get())
+        (self.n_sent, self.n_received)
     }
 
     /// Sends the source.
     pub(crate) fn send_source(&mut self, text: &[u8]) -> Result<(), Trouble> {
         let (token, body) = wire::encode_source(self.version, text).map_err(Trouble::Wire)?;
+        self.listening.expect_work(text.len());
         self.send(&[&token, &body])
     }
 
@@ -262,27 +301,26 @@ impl Conversation {
         if self.answered_early {
             return Ok(());
         }
-        let sent = self
-            .connection
-            .send(pieces, self.idle)
-            .map_err(|source| Trouble::Io { step: Step::Sending, source })?;
+        let sent = self.connection.send(pieces, &mut self.listening);
+        let sent = sent.map_err(|source| self.trouble(Step::Sending, source))?;
         self.n_sent += pieces.iter().map(|piece| piece.len() as u64).sum::<u64>();
         self.answered_early = sent == Sent::PeerSpokeFirst;
         Ok(())
     }
 
     /// Receives the answer. `on_answer` is called once, when it begins to come.
-    pub(crate) fn receive(&self, mut on_answer: impl FnMut()) -> Result<Reply, Trouble> {
+    pub(crate) fn receive(&mut self, mut on_answer: impl FnMut()) -> Result<Reply, Trouble> {
         let mut decoder = ReplyDecoder::new(self.version, Limits::DEFAULT);
         let mut buffer = vec![0; READ_BYTES];
         let mut n_received = 0;
         loop {
             let step = if n_received == 0 { Step::Waiting } else { Step::Receiving };
-            let n_bytes = match self.connection.receive(&mut buffer, self.idle) {
+            let start = Instant::now();
+            let n_bytes = match self.connection.receive(&mut buffer, &mut self.listening) {
                 Ok(n_bytes) => n_bytes,
                 // A reset is what a close looks like when some of our bytes were never read.
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-                Err(source) => return Err(Trouble::Io { step, source }),
+                Err(source) => return Err(self.trouble(step, source)),
             };
             if n_bytes == 0 && n_received == 0 {
                 return Err(Trouble::HungUp);
@@ -291,13 +329,22 @@ impl Conversation {
                 return Err(Trouble::Wire(decoder.truncated()));
             }
             if n_received == 0 {
+                self.listening.note_answer(start.elapsed());
                 on_answer();
             }
             n_received += n_bytes;
-            self.n_received.set(n_received as u64);
+            self.n_received = n_received as u64;
             if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(Trouble::Wire)? {
                 return Ok(reply);
             }
+        }
+    }
+
+    /// What ended a wait.
+    fn trouble(&self, step: Step, source: io::Error) -> Trouble {
+        match self.listening.mute_for() {
+            Some(silent) => Trouble::Mute { silent },
+            None => Trouble::Io { step, source },
         }
     }
 }

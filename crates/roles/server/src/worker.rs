@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
-use transport::Connection;
+use transport::{Connection, Vigilance};
 
 use crate::log::Level;
 use crate::{Context, job};
@@ -120,13 +120,13 @@ fn accept(context: &Arc<Context>, listener: &TcpListener, n_connections: &Arc<At
         context.log.write(Level::Warning, "accept", "too many connections; one was closed");
         return;
     }
-    // A peer that has vanished without a word is noticed by this in the end.
-    let _ = rustix::net::sockopt::set_socket_keepalive(&stream, true);
     let job_context = Arc::clone(context);
     let started = std::thread::Builder::new().name("job".to_owned()).spawn(move || {
         let _counted = counted;
         match Connection::from_tcp(stream) {
-            Ok(connection) => {
+            Ok(mut connection) => {
+                // A client that has vanished without a word takes its compiler with it as well.
+                connection.watch_over(Vigilance::LOW);
                 let peer = connection.peer();
                 job::serve(&job_context, connection, peer);
             }

@@ -5,4 +5,5 @@
 pub mod child;
 pub mod fork;
 pub mod locks;
+pub mod tcp;
 pub mod tidy_on_signal;

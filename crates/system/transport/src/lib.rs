@@ -1,20 +1,59 @@
 //! Bytes in, bytes out, deadlines: TCP connections, and pipes that stand in for them.
 //!
 //! Knows nothing of the protocol. Every call that can wait takes the longest time it may wait
-//! without progress and ends with [`io::ErrorKind::TimedOut`] after it.
+//! without progress, or somebody who decides that meanwhile ([`Patience`]), and ends with
+//! [`io::ErrorKind::TimedOut`] after it; or with [`io::ErrorKind::HostUnreachable`] as soon as it
+//! is clear that the peer is gone ([`Vigilance`]).
+
+mod connect;
+mod probe;
+mod vigilance;
 
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
+pub use connect::ConnectError;
+pub use probe::Probe;
+pub use vigilance::Vigilance;
+
+use connect::Attempt;
+use vigilance::{from_errno, wait_for_peer};
+
 /// Both directions of one connection, in non-blocking mode.
 #[derive(Debug)]
 pub struct Connection {
     ends: Ends,
+    vigilance: Option<Vigilance>,
+}
+
+/// Decides how long to wait for a peer that says nothing, or takes nothing.
+pub trait Patience {
+    /// How much longer to wait before asking again, after `silent` without progress; at most
+    /// asked a few times a second.
+    ///
+    /// # Errors
+    /// What the wait is to end with.
+    fn left(&mut self, silent: Duration) -> io::Result<Duration>;
+}
+
+impl Patience for Duration {
+    fn left(&mut self, silent: Duration) -> io::Result<Duration> {
+        match self.saturating_sub(silent) {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(left),
+        }
+    }
+}
+
+impl<P: Patience> Patience for &mut P {
+    fn left(&mut self, silent: Duration) -> io::Result<Duration> {
+        P::left(self, silent)
+    }
 }
 
 #[derive(Debug)]
@@ -34,24 +73,23 @@ pub enum Sent {
 
 impl Connection {
     /// Connects to `host` (a name or an address) within `timeout` in all, trying its addresses in
-    /// the resolver's order.
+    /// the resolver's order, with [`Vigilance::HIGH`]. `give_up` is asked many times a second
+    /// whether the connection is not wished for any more.
     ///
     /// # Errors
-    /// The last address's error; [`io::ErrorKind::NotFound`] when the name has no address.
-    pub fn connect(host: &str, port: u16, timeout: Duration) -> io::Result<Connection> {
-        let deadline = Instant::now() + timeout;
-        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-        for address in (host, port).to_socket_addrs()? {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return Err(io::ErrorKind::TimedOut.into());
-            }
-            match TcpStream::connect_timeout(&address, left) {
-                Ok(stream) => return Connection::from_tcp(stream),
-                Err(error) => last = error,
-            }
-        }
-        Err(last)
+    /// See [`ConnectError`].
+    pub fn connect(
+        host: &str,
+        port: u16,
+        timeout: Duration,
+        give_up: &mut dyn FnMut() -> bool,
+    ) -> Result<Connection, ConnectError> {
+        let mut attempt = Attempt::new(timeout, give_up);
+        let addresses = attempt.resolve(host, port)?;
+        let socket = attempt.connect_to_one(&addresses)?;
+        let mut connection = Connection::from_tcp(socket.into()).map_err(ConnectError::Address)?;
+        connection.watch_over(Vigilance::HIGH);
+        Ok(connection)
     }
 
     /// Takes over a connected TCP stream. Small packets are not held back: callers hand over
@@ -63,7 +101,7 @@ impl Connection {
         // A Unix socket handed to us as a standard stream knows no such option.
         let _ = stream.set_nodelay(true);
         stream.set_nonblocking(true)?;
-        Ok(Connection { ends: Ends::Socket(stream.into()) })
+        Ok(Connection { ends: Ends::Socket(stream.into()), vigilance: None })
     }
 
     /// Takes over a pair of pipes, or a socket twice, as `--inetd` and ssh have it.
@@ -74,7 +112,14 @@ impl Connection {
         for end in [&input, &output] {
             rustix::io::ioctl_fionbio(end, true)?;
         }
-        Ok(Connection { ends: Ends::Pipes { input, output } })
+        Ok(Connection { ends: Ends::Pipes { input, output }, vigilance: None })
+    }
+
+    /// Has a peer noticed that is gone without a word. Does nothing for what is no TCP connection.
+    pub fn watch_over(&mut self, vigilance: Vigilance) {
+        if let Ends::Socket(socket) = &self.ends {
+            self.vigilance = vigilance.set_up(socket).ok().map(|()| vigilance);
+        }
     }
 
     /// The end to poll for input.
@@ -102,9 +147,9 @@ impl Connection {
     /// Sends `pieces` one after the other, stopping as soon as the peer has something to say.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] after `idle_timeout` without a byte taken. A peer that closed
-    /// is no error here but [`Sent::PeerSpokeFirst`], because its last words may be waiting.
-    pub fn send(&self, pieces: &[&[u8]], idle_timeout: Duration) -> io::Result<Sent> {
+    /// [`io::ErrorKind::TimedOut`] when `patience` is at an end without a byte taken. A peer that
+    /// closed is no error here but [`Sent::PeerSpokeFirst`], because its last words may be waiting.
+    pub fn send(&self, pieces: &[&[u8]], mut patience: impl Patience) -> io::Result<Sent> {
         let mut slices: Vec<IoSlice<'_>> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
         let mut rest = &mut slices[..];
         IoSlice::advance_slices(&mut rest, 0);
@@ -113,21 +158,21 @@ impl Connection {
                 Ok(n_bytes) => IoSlice::advance_slices(&mut rest, n_bytes),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    if self.wait_to_send(idle_timeout)? == Sent::PeerSpokeFirst {
+                    if self.wait_to_send(&mut patience)? == Sent::PeerSpokeFirst {
                         return Ok(Sent::PeerSpokeFirst);
                     }
                 }
                 Err(Errno::PIPE | Errno::CONNRESET) => return Ok(Sent::PeerSpokeFirst),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(from_errno(error)),
             }
         }
         Ok(Sent::Everything)
     }
 
-    fn wait_to_send(&self, idle_timeout: Duration) -> io::Result<Sent> {
+    fn wait_to_send(&self, patience: &mut impl Patience) -> io::Result<Sent> {
         let (input, output) = (self.input(), self.output());
         let mut ends = [PollFd::new(&input, PollFlags::IN), PollFd::new(&output, PollFlags::OUT)];
-        wait(&mut ends, idle_timeout)?;
+        wait_for_peer(&mut ends, output, self.vigilance, patience)?;
         let spoke = !ends[0].revents().is_empty();
         Ok(if spoke { Sent::PeerSpokeFirst } else { Sent::Everything })
     }
@@ -135,17 +180,18 @@ impl Connection {
     /// Receives what is there, waiting for the first byte; 0 at the end of the peer's data.
     ///
     /// # Errors
-    /// [`io::ErrorKind::TimedOut`] after `idle_timeout` without a byte.
-    pub fn receive(&self, buffer: &mut [u8], idle_timeout: Duration) -> io::Result<usize> {
+    /// [`io::ErrorKind::TimedOut`] when `patience` is at an end without a byte.
+    pub fn receive(&self, buffer: &mut [u8], mut patience: impl Patience) -> io::Result<usize> {
         loop {
             match rustix::io::read(self.input(), &mut *buffer) {
                 Ok(n_bytes) => return Ok(n_bytes),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     let input = self.input();
-                    wait(&mut [PollFd::new(&input, PollFlags::IN)], idle_timeout)?;
+                    let mut ends = [PollFd::new(&input, PollFlags::IN)];
+                    wait_for_peer(&mut ends, input, self.vigilance, &mut patience)?;
                 }
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(from_errno(error)),
             }
         }
     }
@@ -198,7 +244,8 @@ mod tests {
     fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let ours = Connection::connect("127.0.0.1", port, Duration::from_secs(5)).unwrap();
+        let ours =
+            Connection::connect("127.0.0.1", port, Duration::from_secs(5), &mut || false).unwrap();
         (ours, listener.accept().unwrap().0)
     }
 

@@ -1,14 +1,13 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
-pub(crate) mod held;
 pub(crate) mod running;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use support::{Server, ServerOptions, program};
+use support::{Kind, Server, ServerOptions, program};
 
 /// Long enough for the slowest build on a busy machine.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -74,7 +73,15 @@ impl World {
 
     /// A client's command with the world's folders and no other setting.
     pub(crate) fn command(&self, client: impl AsRef<Path>) -> Command {
-        let mut command = Command::new(client.as_ref());
+        self.prepared(Command::new(client.as_ref()))
+    }
+
+    /// A client's command on a host of a lab, with the world's folders and no other setting.
+    pub(crate) fn command_on(&self, host: &netns::Host, client: impl AsRef<Path>) -> Command {
+        self.prepared(host.command(client.as_ref()))
+    }
+
+    fn prepared(&self, mut command: Command) -> Command {
         for (name, _) in std::env::vars_os() {
             let name = name.to_string_lossy().into_owned();
             if name.starts_with("DISTCC") || name.starts_with("_DISTCC") {
@@ -92,6 +99,55 @@ impl World {
         let ran = finish(self.command(compiler).args(words));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
         assert!(ours == self.read(object), "the object differs from {compiler}'s");
+    }
+}
+
+/// How to start a server on a host of a lab, for the whole lab.
+pub(crate) fn on(host: &netns::Host, kind: Kind) -> ServerOptions {
+    let mut options = ServerOptions::new(kind);
+    options.address = host.ip().into();
+    options.launcher = host.launcher();
+    options.allow = vec!["10.77.0.0/24".to_owned()];
+    options
+}
+
+/// Compilers that say they have started, and go on when they are told.
+pub(crate) struct Held {
+    folder: PathBuf,
+    started: PathBuf,
+    fifo: PathBuf,
+}
+
+impl Held {
+    /// Makes them in a world.
+    pub(crate) fn new(world: &World, name: &str) -> Held {
+        let folder = world.folder(&format!("{name}-compilers"));
+        let open = world.open_folder(&format!("{name}-open"));
+        let (started, fifo) = (open.join("started"), open.join("go"));
+        let made = Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let (s, f) = (started.display(), fifo.display());
+        let text = format!("echo > {s}; read line < {f}; exec /usr/bin/gcc \"$@\"");
+        for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+            support::script(&folder.join(name), &text);
+        }
+        Held { folder, started, fifo }
+    }
+
+    /// The `PATH` of a server that uses them.
+    pub(crate) fn path(&self) -> String {
+        format!("{}:/usr/bin:/bin", self.folder.display())
+    }
+
+    /// Waits until one has started.
+    pub(crate) fn wait(&self) {
+        support::wait_until("the compiler has started", || self.started.exists());
+    }
+
+    /// Tells one to go on.
+    pub(crate) fn let_go(&self) {
+        let mut fifo = std::fs::File::options().write(true).open(&self.fifo).unwrap();
+        std::io::Write::write_all(&mut fifo, b"go\n").unwrap();
     }
 }
 
