@@ -74,9 +74,12 @@ fn write_reasons() -> Result<()> {
         .context("could not write docs/reasons.md")
 }
 
+/// The programs that people get.
+const PROGRAMS: [&str; 4] = ["distcc", "distccd", "distccmon-text", "lsdistcc"];
+
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {
-    let packages = ["distcc", "distccd", "lsdistcc"].map(|name| ["--package", name]);
+    let packages = PROGRAMS.map(|name| ["--package", name]);
     cargo(&[&["build", "--release"][..], packages.as_flattened()].concat())
 }
 

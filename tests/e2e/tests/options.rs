@@ -502,3 +502,55 @@ fn long_names_and_inner_words() {
         ],
     );
 }
+
+/// Each file is read by both compilers, which the macros in the object show.
+#[test]
+fn response_files() {
+    check(
+        &[
+            (
+                "a.c",
+                "int w[] = { W };\n#ifdef N\nint n[] = { N };\n#endif\n#ifdef S\nconst char *s = S;\n#endif\n",
+            ),
+            ("plain.rsp", "-O2\n-DW=1,2\t-DN=1\r\n -o out/x.o\n"),
+            ("quotes.rsp", r#"'-DS="a b" "c\\"d"' "-DN=3" -D'W'="7"', 8'"#),
+            ("backslashes.rsp", "-DS=\\\"a\\ b\\\" -DW=\\'c\\' -D\"N=\\\n4\" -DQ=\\n"),
+            ("nested.rsp", "'@folder/inner.rsp' \\@plain.rsp a.c"),
+            ("folder/inner.rsp", "-DN=5 \"-MD\" @empty.rsp"),
+            ("empty.rsp", " \n"),
+            ("unclosed.rsp", "-DN=6 '-DW=1, 2"),
+            ("loop.rsp", "-DW=1 @loop.rsp"),
+            ("void.rsp", "-DW=1 ''"),
+            ("feed.rsp", "-DW=1\u{c}-DN=2"),
+            ("end.rsp", "-DW=1 -DN=2\\"),
+            ("mark.rsp", "\u{feff}-DW=1"),
+            ("nul.rsp", "-DW=1\0 -DN=2"),
+        ],
+        &[
+            ("gcc @plain.rsp a.c", Remote),
+            ("gcc @quotes.rsp a.c", Remote),
+            ("gcc @backslashes.rsp a.c", Remote),
+            ("gcc @nested.rsp", Remote),
+            ("gcc @unclosed.rsp a.c", Remote),
+            ("gcc @missing.rsp a.c", Here("response-file")),
+            ("gcc @folder a.c", Here("response-file")),
+            ("gcc @/dev/null a.c", Here("response-file")),
+            ("gcc @loop.rsp a.c", Here("response-file")),
+            ("gcc @void.rsp a.c", Here("response-file")),
+            ("gcc @feed.rsp a.c", Here("response-file")),
+            ("gcc @end.rsp a.c", Here("response-file")),
+            ("gcc @mark.rsp a.c", Here("response-file")),
+            ("gcc @nul.rsp a.c", Here("response-file")),
+            ("clang @plain.rsp a.c", Remote),
+            ("clang @quotes.rsp a.c", Remote),
+            ("clang @backslashes.rsp a.c", Remote),
+            ("clang @nested.rsp", Remote),
+            ("clang @unclosed.rsp a.c", Remote),
+            ("clang @missing.rsp a.c", Here("response-file")),
+            ("clang @loop.rsp a.c", Here("response-file")),
+            ("clang @void.rsp a.c", Here("response-file")),
+            ("clang @feed.rsp a.c", Here("response-file")),
+            ("clang @mark.rsp a.c", Here("response-file")),
+        ],
+    );
+}

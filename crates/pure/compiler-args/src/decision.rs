@@ -356,7 +356,11 @@ mod tests {
             "unknown-input",
             "`b.o` is no source file of a language known here",
         );
-        stays("gcc -c @args", "response-file", "`@args` is a response file, which is not read yet");
+        stays(
+            "gcc -c @args",
+            "response-file",
+            "`@args` is no response file that all compilers read alike",
+        );
         stays("gcc -c -", "standard-input", "`-` reads standard input");
         stays("gcc -c a.c -o", "missing-value", "`-o` lacks its value");
         stays(

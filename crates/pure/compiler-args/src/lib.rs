@@ -2,11 +2,12 @@
 //!
 //! Understood in one place: [`TABLE`] has a row for each option with its shape and its effect.
 //! The client asks [`decide`] whether a command may be compiled elsewhere and gets the commands
-//! to run and to send, or the [`Reason`] why it has to stay. The server asks [`server_job`]
+//! to run and to send, or the [`Reason`] why it has to stay; [`expand`] has put the words of
+//! response files in their place before. The server asks [`server_job`]
 //! whether a stranger's command is one it may run, by the same table.
 //!
-//! Words are bytes ([`std::ffi::OsString`]) and stay what they were; nothing here reads a file,
-//! a folder or the environment.
+//! Words are bytes ([`std::ffi::OsString`]) and stay what they were; nothing here reads a file
+//! (but response files, through the trait [`Files`]), a folder or the environment.
 //!
 //! Source of the facts: the manuals of GCC and Clang, distcc(1), and experiments that
 //! `tests/interop` repeats.
@@ -17,6 +18,7 @@ mod inner_words;
 mod language;
 mod parse;
 mod reason;
+mod response_file;
 mod server_job;
 mod source_text;
 mod table;
@@ -26,6 +28,7 @@ pub use explain::{Explained, Role, explain};
 pub use inner_words::{HARMLESS_ASSEMBLER_WORDS, HARMLESS_CLANG_WORDS, HARMLESS_LLVM_WORDS};
 pub use language::Language;
 pub use reason::Reason;
+pub use response_file::{Files, expand};
 pub use server_job::{Refusal, ServerJob, server_job};
 pub use source_text::stay_for_text;
 pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};

@@ -40,7 +40,7 @@ pub enum Reason {
     AssemblerOption,
     /// `-Xclang`, `-mllvm` and the like: words for inner programs.
     InnerOption,
-    /// `@file`.
+    /// `@file` that cannot be read, or not in one way only.
     ResponseFile,
     /// The source comes from standard input.
     StandardInput,
@@ -186,7 +186,7 @@ impl Reason {
                 ("inner-option", "is for an inner program and not understood here", "")
             }
             Reason::ResponseFile => {
-                ("response-file", "is a response file, which is not read yet", "")
+                ("response-file", "is no response file that all compilers read alike", "")
             }
             Reason::StandardInput => ("standard-input", "reads standard input", ""),
             Reason::OutputToStream => {

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-use compiler_args::{Decision, Effect, Explained, Job, Role, decide, explain};
+use compiler_args::{Decision, Effect, Explained, Job, Role, decide, expand, explain};
 use hosts::{Host, HostSpec, slot_order};
 use statedir::SlotName;
 use wire::Exit;
@@ -18,6 +18,7 @@ use crate::host_list::{self, Found};
 use crate::invocation;
 use crate::json::Json;
 use crate::log::clean;
+use crate::response_files::WorkingDirectory;
 
 /// Answers `distcc --explain WORDS...` on standard output. Nothing is run, no slot taken, no host
 /// asked.
@@ -80,8 +81,9 @@ enum End {
 
 impl Explanation {
     fn of(context: &Context, command: Vec<OsString>) -> Explanation {
-        let decision = decide(&command);
-        let words = explain(&command);
+        let expanded = expand(&command, &WorkingDirectory);
+        let decision = decide(&expanded);
+        let words = explain(&expanded);
         let found = host_list::read(&context.settings);
         let sent = match &decision {
             Decision::Distribute(job) => command_to_send(context, job),

@@ -21,6 +21,7 @@ mod own_commands;
 mod preprocess;
 mod remote;
 mod report;
+mod response_files;
 mod settings;
 mod slots;
 mod source;
@@ -29,7 +30,7 @@ mod verdict;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use compiler_args::{Decision, Stay, decide};
+use compiler_args::{Decision, Stay, decide, expand};
 use statedir::StateDir;
 use toolchain::Finder;
 use wire::Exit;
@@ -41,6 +42,7 @@ use account::Account;
 use cause::Cause;
 use invocation::Invocation;
 use log::Log;
+use response_files::WorkingDirectory;
 
 /// What every step of a job may need.
 struct Context {
@@ -95,7 +97,8 @@ fn compile(words: Vec<OsString>, settings: Settings, log: Log) -> Exit {
     if let Some(level) = context.settings.recursion {
         return local::inside_distcc(&context, &words, level);
     }
-    let exit = match decide(&words) {
+    // What runs here gets the words as they are: whoever wrote a response file had a reason.
+    let exit = match decide(&expand(&words, &WorkingDirectory)) {
         Decision::CompileHere(stay) => stays(&context, &words, &stay),
         Decision::Distribute(job) => distribute::run(&context, &words, *job),
     };

@@ -28,10 +28,13 @@ pub enum Phase {
 }
 
 /// Bytes of a name in the record, its terminating NUL included.
-const NAME_LENGTH: usize = 128;
+pub(crate) const NAME_LENGTH: usize = 128;
 
 /// `"DIH\0"` read as a number.
-const MAGIC: u32 = 0x4449_4800;
+pub(crate) const MAGIC: u32 = 0x4449_4800;
+
+/// Bytes of the record: three `unsigned long`s, two names, two `int`s, and a pointer.
+pub(crate) const RECORD_LENGTH: usize = 4 * size_of::<usize>() + 2 * NAME_LENGTH + 8;
 
 /// The file in which a job tells its phase, removed when this is dropped or a signal ends the
 /// process. A job that cannot write it runs on without.
@@ -72,12 +75,16 @@ impl Drop for JobState {
     }
 }
 
+/// The record of this process's job.
+fn record(phase: Phase, source: &str, host: &str, slot: u32) -> Vec<u8> {
+    record_of(std::process::id() as usize, phase as u32, source, host, slot)
+}
+
 /// The record as the C compiler of this machine lays it out: the record's size, magic and pid as
 /// `unsigned long`s, two names, slot and phase as `int`s, and a pointer nobody reads.
-fn record(phase: Phase, source: &str, host: &str, slot: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(296);
-    let length = 4 * size_of::<usize>() + 2 * NAME_LENGTH + 8;
-    for number in [length, MAGIC as usize, std::process::id() as usize] {
+pub(crate) fn record_of(pid: usize, phase: u32, source: &str, host: &str, slot: u32) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(RECORD_LENGTH);
+    for number in [RECORD_LENGTH, MAGIC as usize, pid] {
         bytes.extend(number.to_ne_bytes());
     }
     for name in [source, host] {
@@ -86,7 +93,7 @@ fn record(phase: Phase, source: &str, host: &str, slot: u32) -> Vec<u8> {
         bytes.resize(bytes.len() + NAME_LENGTH - name.len(), 0);
     }
     bytes.extend(slot.to_ne_bytes());
-    bytes.extend((phase as u32).to_ne_bytes());
+    bytes.extend(phase.to_ne_bytes());
     bytes.extend(0_usize.to_ne_bytes());
     bytes
 }

@@ -9,9 +9,11 @@ mod folder;
 mod job_state;
 mod ledger;
 mod memo;
+mod running;
 mod slots;
 
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
+pub use running::{RecordError, Running, RunningJob};
 pub use slots::{SlotLock, SlotName};

@@ -4,6 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
+/// All programs of ours.
+const PROGRAMS: [&str; 4] = ["distcc", "distccd", "distccmon-text", "lsdistcc"];
+
 /// The folder of the workspace.
 #[must_use]
 pub fn workspace() -> PathBuf {
@@ -31,7 +34,7 @@ fn build() -> PathBuf {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .args(["build", "--release"])
-        .args(["distcc", "distccd", "lsdistcc"].iter().flat_map(|name| ["--package", name]))
+        .args(PROGRAMS.iter().flat_map(|name| ["--package", name]))
         .current_dir(workspace())
         .status()
         .expect("cargo can be started");

@@ -1,0 +1,146 @@
+//! The monitor: what the clients that share one state folder are doing, as lines of text.
+//!
+//! Arguments, lines and exit codes are those of `distccmon-text` of distcc 3.4.
+
+mod line;
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use statedir::{Running, StateDir};
+use wire::Exit;
+
+/// What distcc 3.4 prints for a wrong command line. `--help` is none of its options.
+const USAGE: &str = "\
+usage: distccmon-text [DELAY]
+
+Displays current compilation jobs in text form.
+
+If delay is specified, repeatedly updates after that many (fractional)
+seconds.  Otherwise, runs just once.
+";
+
+/// The exit code for a wrong command line, as in distcc 3.4.
+const USAGE_EXIT: u8 = 1;
+
+/// What the environment says about the state folder.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// `DISTCC_DIR`.
+    pub distcc_dir: Option<OsString>,
+    /// `HOME`: where the state folder is, as `.distcc`, unless `DISTCC_DIR` names it.
+    pub home: Option<OsString>,
+}
+
+impl Environment {
+    /// Reads the environment.
+    #[must_use]
+    pub fn read() -> Environment {
+        Environment { distcc_dir: std::env::var_os("DISTCC_DIR"), home: std::env::var_os("HOME") }
+    }
+}
+
+/// Runs the command whose words (our own name first) are `args`, and says how to exit.
+pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
+    let Some(delay) = delay(args.skip(1)) else {
+        eprint!("{USAGE}");
+        return ExitCode::from(USAGE_EXIT);
+    };
+    let (distcc_dir, home) = (environment.distcc_dir.as_deref(), environment.home.as_deref());
+    if distcc_dir.or(home).is_none() {
+        complain("ERROR", "HOME is not set, so that there is no ~/.distcc; set DISTCC_DIR");
+        return Exit::BAD_ARGUMENTS.into();
+    }
+    let watched = StateDir::open(distcc_dir, home).and_then(|state| watch(&state, delay));
+    match watched {
+        Ok(()) => Exit::SUCCESS.into(),
+        Err(error) => {
+            // Whoever stops reading knows it.
+            if error.kind() != io::ErrorKind::BrokenPipe {
+                complain("ERROR", &format!("could not show the state of jobs: {error}"));
+            }
+            Exit::IO_ERROR.into()
+        }
+    }
+}
+
+/// Shows all jobs once, or again and again.
+fn watch(state: &StateDir, delay: Duration) -> io::Result<()> {
+    let mut doubted = BTreeSet::new();
+    loop {
+        let running = state.running()?;
+        tell_doubts(&running, &mut doubted);
+        let lines: String = running.jobs.iter().map(line::of).collect();
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{lines}")?;
+        stdout.flush()?;
+        if delay.is_zero() {
+            return Ok(());
+        }
+        std::thread::sleep(delay);
+    }
+}
+
+/// Tells of each file once that looks like a job's and is none.
+fn tell_doubts(running: &Running, told: &mut BTreeSet<PathBuf>) {
+    for (path, error) in &running.doubts {
+        if told.insert(path.clone()) {
+            let path = path.to_string_lossy();
+            complain("Warning", &format!("passing over `{}`: {error}", path.escape_debug()));
+        }
+    }
+}
+
+fn complain(level: &str, text: &str) {
+    eprintln!("distccmon-text[{}] {level}: {text}", std::process::id());
+}
+
+/// The pause between two looks that the command line asks for, zero for a single look; `None` when
+/// it makes no sense.
+fn delay(mut words: impl Iterator<Item = OsString>) -> Option<Duration> {
+    let (word, more) = (words.next(), words.next());
+    match (word.as_deref().map(OsStr::to_str), more) {
+        (None, _) | (Some(Some("")), None) => Some(Duration::ZERO),
+        (Some(Some(text)), None) => {
+            let seconds: f64 = text.trim_start().parse().ok()?;
+            // No negative ones, no infinity and none that is no number.
+            Duration::try_from_secs_f64(seconds).ok()
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(words: &[&str], expected: Option<f64>) {
+        let delay = delay(words.iter().map(OsString::from));
+        assert_eq!(delay.map(|delay| delay.as_secs_f64()), expected, "{words:?}");
+    }
+
+    #[test]
+    fn a_delay_is_a_number_of_seconds() {
+        check(&[], Some(0.0));
+        check(&["0"], Some(0.0));
+        check(&[""], Some(0.0));
+        check(&["1"], Some(1.0));
+        check(&["0.25"], Some(0.25));
+        check(&[" .5"], Some(0.5));
+        check(&["1e-1"], Some(0.1));
+    }
+
+    #[test]
+    fn anything_else_is_no_delay() {
+        for words in [&["soon"][..], &["1x"], &["1 "], &["-1"], &["nan"], &["inf"], &["1e300"]] {
+            check(words, None);
+        }
+        check(&["1", "2"], None);
+        check(&["--help"], None);
+    }
+}
