@@ -1,6 +1,7 @@
-//! Compilers that count how many of them run, and wait for a word.
+//! Compilers that count how many of them run at once, and wait for a word.
 
-use std::path::{Path, PathBuf};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use support::{Kind, Server, ServerOptions, script};
 
@@ -9,33 +10,37 @@ use super::World;
 /// The names by which clients ask for gcc.
 const NAMES: [&str; 2] = ["gcc", "x86_64-linux-gnu-gcc"];
 
-/// A place where gcc counts its runs and waits for [`Held::release`].
+/// A place where gcc counts its runs, and waits for [`Held::release`] before it compiles.
 pub(crate) struct Held {
     folder: PathBuf,
 }
 
 impl Held {
-    /// Puts such compilers into the world. Runs that only preprocess, or that ask the compiler
-    /// about itself, do not wait and are not counted.
+    /// Puts such compilers into the world. A preprocessor is counted and does not wait. Runs that
+    /// only ask the compiler about itself are not counted.
     pub(crate) fn new(world: &World, name: &str) -> Held {
         let folder = world.open_folder(name);
-        let running = world.open_folder(&format!("{name}/running"));
-        let counts = folder.join("counts");
-        std::fs::write(&counts, "").unwrap();
-        std::fs::set_permissions(&counts, std::os::unix::fs::PermissionsExt::from_mode(0o666))
-            .unwrap();
+        for kind in ["all", "compilers"] {
+            let _ = world.open_folder(&format!("{name}/{kind}"));
+            let counts = folder.join(format!("{kind}.counts"));
+            std::fs::write(&counts, "").unwrap();
+            std::fs::set_permissions(&counts, PermissionsExt::from_mode(0o666)).unwrap();
+        }
         for name in NAMES {
             // The last one to come sees all that run, and none that is still seen has ended.
             let text = format!(
-                "case \" $* \" in *' -E '*|*' /dev/null '*|*' -dump'*|*' --version '*) exec /usr/bin/{name} \"$@\";; esac
-                 mkdir {running}/$$
-                 ls {running} | wc -l >> {folder}/counts
-                 while [ ! -e {folder}/go ]; do sleep 0.05; done
+                "case \" $* \" in *' /dev/null '*|*' -dump'*|*' --version '*) exec /usr/bin/{name} \"$@\";; esac
+                 cd_back=$PWD; cd {folder}
+                 kinds='all compilers'; case \" $* \" in *' -E '*) kinds=all;; esac
+                 for kind in $kinds; do mkdir $kind/$$; ls $kind | wc -l >> $kind.counts; done
+                 if [ \"$kinds\" != all ]; then while [ ! -e go ]; do sleep 0.05; done; fi
+                 sleep 0.02
+                 cd \"$cd_back\"
                  /usr/bin/{name} \"$@\"
                  code=$?
-                 rmdir {running}/$$
+                 cd {folder}
+                 for kind in $kinds; do rmdir $kind/$$; done
                  exit $code",
-                running = running.display(),
                 folder = folder.display()
             );
             script(&folder.join(name), &text);
@@ -56,19 +61,23 @@ impl Held {
         format!("{}:/usr/bin:/bin", self.folder.display())
     }
 
-    /// The folder of the compilers.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
-    }
-
-    /// How many run now.
+    /// How many compile now.
     pub(crate) fn n_running(&self) -> usize {
-        std::fs::read_dir(self.folder.join("running")).unwrap().count()
+        std::fs::read_dir(self.folder.join("compilers")).unwrap().count()
     }
 
-    /// How many ran, and how many of them at once at most.
-    pub(crate) fn counts(&self) -> (usize, usize) {
-        let text = std::fs::read_to_string(self.folder.join("counts")).unwrap();
+    /// How many compiled, and how many of them at once at most.
+    pub(crate) fn compiles(&self) -> (usize, usize) {
+        self.counts("compilers")
+    }
+
+    /// How many compiled or preprocessed, and how many at once at most.
+    pub(crate) fn runs(&self) -> (usize, usize) {
+        self.counts("all")
+    }
+
+    fn counts(&self, kind: &str) -> (usize, usize) {
+        let text = std::fs::read_to_string(self.folder.join(format!("{kind}.counts"))).unwrap();
         let counts: Vec<usize> = text.lines().map(|line| line.trim().parse().unwrap()).collect();
         (counts.len(), counts.into_iter().max().unwrap_or(0))
     }
