@@ -18,6 +18,7 @@ usage: cargo xtask CHORE
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
   reasons         write docs/reasons.md anew from the code
+  options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
 
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
         Some("reasons") => write_reasons(),
+        Some("options") => write_options(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {
             print!("{USAGE}");
@@ -72,6 +74,12 @@ fn seconds(word: Option<&String>) -> Result<u32> {
 fn write_reasons() -> Result<()> {
     std::fs::write(root().join("docs/reasons.md"), client::reasons_page())
         .context("could not write docs/reasons.md")
+}
+
+/// Writes the page of compiler options anew; a test of `e2e` compares it with the table.
+fn write_options() -> Result<()> {
+    std::fs::write(root().join("docs/options.md"), compiler_args::options_page())
+        .context("could not write docs/options.md")
 }
 
 /// The programs that people get.

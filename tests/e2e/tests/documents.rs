@@ -1,6 +1,6 @@
 //! The documents name what the programs know.
 
-use compiler_args::Reason;
+use compiler_args::{Reason, options_page};
 
 #[test]
 fn the_manual_page_lists_every_reason_to_stay() {
@@ -20,4 +20,11 @@ fn the_manual_page_lists_every_reason_code() {
     for code in codes.inspect(|code| assert!(!code.is_empty())) {
         assert!(page.contains(&format!(".BR {code} ")), "{code}");
     }
+}
+
+#[test]
+fn the_page_of_options_is_that_of_the_table() {
+    let page = support::workspace().join("docs/options.md");
+    let page = std::fs::read_to_string(page).unwrap_or_default();
+    assert!(page == options_page(), "docs/options.md is old: run `cargo xtask options`");
 }

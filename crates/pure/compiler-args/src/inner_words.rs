@@ -6,7 +6,7 @@ use Shape::{Alone, Joined, JoinedOrSeparate, Separate};
 
 /// Words of the assembler that neither read nor write a file, nor name one in the object.
 /// Source: as(1) of binutils 2.40; Clang takes some of them for its own assembler.
-pub const HARMLESS_ASSEMBLER_WORDS: &[(&str, Shape)] = &[
+pub(crate) const HARMLESS_ASSEMBLER_WORDS: &[(&str, Shape)] = &[
     ("--noexecstack", Alone),
     ("--execstack", Alone),
     ("--32", Alone),
@@ -37,7 +37,7 @@ pub const HARMLESS_ASSEMBLER_WORDS: &[(&str, Shape)] = &[
 ];
 
 /// Words after `-Xclang` that take no value and change code alone.
-pub const HARMLESS_CLANG_WORDS: &[(&str, Shape)] = &[
+pub(crate) const HARMLESS_CLANG_WORDS: &[(&str, Shape)] = &[
     ("-disable-O0-optnone", Alone),
     ("-disable-llvm-passes", Alone),
     ("-disable-lifetime-markers", Alone),
@@ -49,7 +49,7 @@ pub const HARMLESS_CLANG_WORDS: &[(&str, Shape)] = &[
 ];
 
 /// Words after `-mllvm` that change code alone.
-pub const HARMLESS_LLVM_WORDS: &[(&str, Shape)] = &[
+pub(crate) const HARMLESS_LLVM_WORDS: &[(&str, Shape)] = &[
     ("-inline-threshold=", Joined),
     ("-inlinehint-threshold=", Joined),
     ("-unroll-threshold=", Joined),

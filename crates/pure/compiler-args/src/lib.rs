@@ -16,6 +16,7 @@ mod decision;
 mod explain;
 mod inner_words;
 mod language;
+mod options_page;
 mod parse;
 mod reason;
 mod response_file;
@@ -25,8 +26,8 @@ mod table;
 
 pub use decision::{Decision, Job, Stay, decide};
 pub use explain::{Explained, Role, explain};
-pub use inner_words::{HARMLESS_ASSEMBLER_WORDS, HARMLESS_CLANG_WORDS, HARMLESS_LLVM_WORDS};
 pub use language::Language;
+pub use options_page::options_page;
 pub use reason::Reason;
 pub use response_file::{Files, expand};
 pub use server_job::{Refusal, ServerJob, server_job};

@@ -24,6 +24,8 @@ pub(super) const GROUP: Group = Group {
         row("--hip", Family, OFFLOAD).clang("8"),
         row("--rocm-", Family, OFFLOAD).clang("11"),
         row("--gpu-", Family, OFFLOAD).clang("9"),
+        row("--no-gpu-", Family, OFFLOAD).clang("14"),
+        row("-cuid=", Joined, OFFLOAD).clang("11"),
         row("--amdgpu-", Family, OFFLOAD).clang("14"),
         row("--nvptx-", Family, OFFLOAD).clang("16"),
         row("--libomptarget-", Family, OFFLOAD).clang("11"),

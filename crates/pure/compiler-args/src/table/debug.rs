@@ -22,7 +22,7 @@ pub(super) const GROUP: Group = Group {
         row("-grecord-gcc-switches", Alone, Compile).gcc(""),
         row("-gstrict-dwarf", Alone, Compile),
         row("-gcolumn-info", Alone, Compile).since("8", ""),
-        row("-fdebug-prefix-map=", Joined, Compile).since("", "3.9"),
+        row("-fdebug-prefix-map=", Joined, Compile).since("", ""),
         row("-fdebug-compilation-dir", Separate, Compile).clang(""),
         row("-fdebug-compilation-dir=", Joined, Compile).clang("13"),
         // Record all macros, which are gone from preprocessed source.

@@ -32,7 +32,7 @@ pub(super) const GROUP: Group = Group {
         row("-fsanitize-coverage-blacklist=", Joined, Stay(Reason::ReadsFile))
             .reads("a list")
             .clang("11"),
-        row("-fsanitize-stats", Alone, RECORDS).clang("3.9"),
+        row("-fsanitize-stats", Alone, RECORDS).clang(""),
         row("-fxray-", Family, RECORDS).clang(""),
         row("-fxray-always-instrument=", Joined, Stay(Reason::ReadsFile))
             .reads("a list")

@@ -21,6 +21,7 @@ pub(super) const GROUP: Group = Group {
         row("-no-integrated-cpp", Alone, PARTS).gcc(""),
         row("--no-integrated-cpp", Alone, PARTS).gcc(""),
         row("--config", Joined, PARTS).reads("options").clang("6"),
+        row("--rsp-quoting=", Joined, Stay(Reason::ResponseFile)).clang("4"),
         row("--no-default-config", Alone, Compile).clang("15"),
         row("--use-integrated-", Family, PARTS).clang(""),
     ],
