@@ -17,12 +17,16 @@ fuzz_target!(|text: &str| {
     let Ok(list) = HostList::parse(text) else { return };
     for spec in &list.hosts {
         assert!((1..=10_000).contains(&spec.n_slots));
-        if let Host::Tcp { name, port } = &spec.host {
-            // Names become parts of file names.
-            assert!(!name.is_empty() && !name.contains('/') && *port > 0);
-            let again = HostList::parse(&spec.host.to_string()).expect("what we write can be read");
-            assert_eq!(again.hosts[0].host, spec.host);
+        // Names become parts of file names, and words of ssh.
+        let name = spec.host.name();
+        assert!(!name.is_empty() && !name.contains('/') && !name.starts_with(['-', '.']));
+        if let Host::Ssh { user, command, .. } = &spec.host {
+            for word in [user, command].into_iter().flatten() {
+                assert!(!word.is_empty() && !word.starts_with('-') && !word.contains('\0'));
+            }
         }
+        let again = HostList::parse(&spec.to_string()).expect("what we write can be read");
+        assert_eq!(again.hosts[0], *spec);
     }
     // A slot of every host that is up, and none of those that are down.
     for (index, slot) in slot_order(&list.hosts).take(1000) {

@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 13] = [
+const PACKAGES: [&str; 15] = [
     "distcc",
     "distcc-pump",
     "makepkg",
@@ -19,6 +19,8 @@ const PACKAGES: [&str; 13] = [
     "libc6-dev-arm64-cross",
     "iproute2",
     "nftables",
+    "openssh-client",
+    "openssh-server",
 ];
 
 /// The workspaces beside the main one.

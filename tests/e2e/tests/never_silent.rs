@@ -170,7 +170,7 @@ fn without_fallback_a_dead_server_is_an_error() {
 fn a_bad_host_list_is_named_and_the_job_done() {
     let world = World::new();
     falls_back(&world, "red/0", &["DISTCC_HOSTS: bad host `red/0`: `0` is no limit of jobs"]);
-    falls_back(&world, "me@red", &["a host reached by ssh is not supported yet"]);
+    falls_back(&world, "-x@red", &["bad host `-x@red`: no name that a user can have"]);
     falls_back(&world, "", &["the host list is empty"]);
 }
 

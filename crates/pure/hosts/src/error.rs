@@ -18,6 +18,10 @@ pub enum SpecError {
     NoName,
     /// A name with bytes that no host name has.
     BadName,
+    /// A user's name, before the `@`, with bytes that none has.
+    BadUser,
+    /// A command, behind an ssh host, that ssh would take for an option.
+    BadCommand,
     /// A `[` without its `]`.
     OpenBracket,
     /// A port that is no number from 1 to 65535.
@@ -57,6 +61,9 @@ impl HostsError {
     pub fn hint(&self) -> &'static str {
         match &self.source {
             SpecError::NoName | SpecError::BadName => "write it as HOST, HOST:PORT or HOST/LIMIT",
+            SpecError::BadUser | SpecError::BadCommand => {
+                "write it as USER@HOST, USER@HOST/LIMIT or USER@HOST:/PATH/OF/distccd"
+            }
             SpecError::OpenBracket => "write an IPv6 address as [ADDRESS]",
             SpecError::BadPort(_) => "ports are 1 to 65535, as in HOST:3632",
             SpecError::BadLimit(_) => "limits are 1 and up, as in HOST/8",
@@ -75,6 +82,8 @@ impl fmt::Display for SpecError {
         match self {
             SpecError::NoName => f.write_str("no host name"),
             SpecError::BadName => f.write_str("no name that a host can have"),
+            SpecError::BadUser => f.write_str("no name that a user can have"),
+            SpecError::BadCommand => f.write_str("no command to run there"),
             SpecError::OpenBracket => f.write_str("`[` without `]`"),
             SpecError::BadPort(text) => {
                 write!(f, "`{}` is no port number", text.escape_debug())

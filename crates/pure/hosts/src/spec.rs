@@ -56,15 +56,60 @@ pub enum Host {
         /// The port it listens on.
         port: u16,
     },
+    /// A distccd that ssh starts there for each job. Neither name nor user nor command begins with
+    /// `-`, which ssh would take for an option.
+    Ssh {
+        /// Who to be there; `None`: as ssh has it.
+        user: Option<String>,
+        /// A name or an address, without brackets.
+        name: String,
+        /// What to run there in place of `distccd`.
+        command: Option<String>,
+    },
+}
+
+impl Host {
+    /// Its name or address.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Host::Local => "localhost",
+            Host::Tcp { name, .. } | Host::Ssh { name, .. } => name,
+        }
+    }
+
+    /// Writes it with `limit` in the place that the grammar has for it.
+    fn write(&self, f: &mut fmt::Formatter<'_>, limit: &str) -> fmt::Result {
+        let name = self.name();
+        let (open, close) = if name.contains(':') { ("[", "]") } else { ("", "") };
+        match self {
+            Host::Local => write!(f, "{name}{limit}"),
+            Host::Tcp { port, .. } => write!(f, "{open}{name}{close}:{port}{limit}"),
+            Host::Ssh { user, command, .. } => {
+                let user = user.as_deref().unwrap_or_default();
+                write!(f, "{user}@{open}{name}{close}{limit}")?;
+                command.as_ref().map_or(Ok(()), |command| write!(f, ":{command}"))
+            }
+        }
+    }
 }
 
 impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Host::Local => f.write_str("localhost"),
-            Host::Tcp { name, port } if name.contains(':') => write!(f, "[{name}]:{port}"),
-            Host::Tcp { name, port } => write!(f, "{name}:{port}"),
+        self.write(f, "")
+    }
+}
+
+impl fmt::Display for HostSpec {
+    /// As an entry that distcc 3.4 understands as we do.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.host.write(f, &format!("/{}", self.n_slots))?;
+        for (is_set, option) in
+            [(self.compresses, ",lzo"), (self.pump, ",cpp"), (self.down, ",down")]
+        {
+            f.write_str(if is_set { option } else { "" })?;
         }
+        Ok(())
     }
 }
 
@@ -132,21 +177,13 @@ impl HostSpec {
     pub fn parse(entry: &str) -> Result<HostSpec, SpecError> {
         let mut options = entry.split(',');
         let place = options.next().unwrap_or_default();
-        if place.contains('@') {
-            return Err(SpecError::NotYet {
-                what: "a host reached by ssh is",
-                instead: "start distccd there and name it HOST:PORT",
-            });
-        }
-        let (name, rest) = take_name(place)?;
-        let (port, n_slots) = port_and_limit(rest)?;
-        let host = match (name, port) {
-            ("localhost", None) => Host::Local,
-            (name, port) => Host::Tcp { name: name.to_owned(), port: port.unwrap_or(DEFAULT_PORT) },
+        let (host, n_slots) = match place.split_once('@') {
+            Some((user, place)) => ssh_host(user, place)?,
+            None => tcp_host(place)?,
         };
         let default_slots = match host {
             Host::Local => DEFAULT_LOCALHOST_SLOTS,
-            Host::Tcp { .. } => DEFAULT_REMOTE_SLOTS,
+            Host::Tcp { .. } | Host::Ssh { .. } => DEFAULT_REMOTE_SLOTS,
         };
         let mut spec = HostSpec {
             host,
@@ -176,6 +213,45 @@ impl HostSpec {
     }
 }
 
+/// Reads `HOST[:PORT][/LIMIT]`.
+fn tcp_host(place: &str) -> Result<(Host, Option<u32>), SpecError> {
+    let (name, rest) = take_name(place)?;
+    let (port, n_slots) = port_and_limit(rest)?;
+    let host = match (name, port) {
+        ("localhost", None) => Host::Local,
+        (name, port) => Host::Tcp { name: name.to_owned(), port: port.unwrap_or(DEFAULT_PORT) },
+    };
+    Ok((host, n_slots))
+}
+
+/// Reads `HOST[/LIMIT][:COMMAND]`, what an ssh host has behind its `@`. The command is the rest,
+/// whatever it looks like: `:3632` is the command `3632`. An empty one is as good as none.
+///
+/// Source: distcc(1) 3.4 and its behavior; but 3.4 knows no address in brackets here, and hands
+/// words that begin with `-` to ssh.
+fn ssh_host(user: &str, place: &str) -> Result<(Host, Option<u32>), SpecError> {
+    let (name, rest) = take_name(place)?;
+    let (rest, command) = match rest.split_once(':') {
+        Some((rest, command)) => (rest, Some(command).filter(|command| !command.is_empty())),
+        None => (rest, None),
+    };
+    let n_slots = match rest.strip_prefix('/') {
+        Some(text) => Some(limit(text)?),
+        None if rest.is_empty() => None,
+        None => return Err(SpecError::BadName),
+    };
+    if user.starts_with('-') || !user.chars().all(|c| is_fine_in_names(c) || "+\\".contains(c)) {
+        return Err(SpecError::BadUser);
+    }
+    if command.is_some_and(|text| text.starts_with('-') || text.contains(char::is_control)) {
+        return Err(SpecError::BadCommand);
+    }
+    let owned = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+    let host =
+        Host::Ssh { user: owned(user), name: name.to_owned(), command: command.and_then(owned) };
+    Ok((host, n_slots))
+}
+
 /// Splits `HOST` or `[IPv6]` off the front.
 fn take_name(place: &str) -> Result<(&str, &str), SpecError> {
     let (name, rest) = match place.strip_prefix('[') {
@@ -186,11 +262,14 @@ fn take_name(place: &str) -> Result<(&str, &str), SpecError> {
         return Err(SpecError::NoName);
     }
     // Names become parts of file names and of messages.
-    let is_fine = |c: char| c.is_ascii_alphanumeric() || "._-:%".contains(c) || !c.is_ascii();
-    if !name.chars().all(is_fine) || name.starts_with(['.', '-']) {
+    if !name.chars().all(is_fine_in_names) || name.starts_with(['.', '-']) {
         return Err(SpecError::BadName);
     }
     Ok((name, rest))
+}
+
+fn is_fine_in_names(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "._-:%".contains(c) || !(c.is_ascii() || c.is_control())
 }
 
 /// Reads `[:PORT][/LIMIT]` or, as old lists have it, `[/LIMIT][:PORT]`.
@@ -241,16 +320,7 @@ mod tests {
     fn check(text: &str, expected: &str) {
         let got = match HostList::parse(text) {
             Ok(list) => {
-                let mut words = Vec::new();
-                for spec in &list.hosts {
-                    let mut word = format!("{}/{}", spec.host, spec.n_slots);
-                    for (is_set, name) in
-                        [(spec.compresses, ",lzo"), (spec.pump, ",cpp"), (spec.down, ",down")]
-                    {
-                        word.push_str(if is_set { name } else { "" });
-                    }
-                    words.push(word);
-                }
+                let words: Vec<String> = list.hosts.iter().map(ToString::to_string).collect();
                 words.join(" ")
             }
             Err(error) => error.to_string(),
@@ -272,6 +342,34 @@ mod tests {
     fn exactly_the_word_localhost_is_this_machine() {
         check("localhost localhost/7 127.0.0.1", "localhost/2 localhost/7 127.0.0.1:3632/4");
         check("localhost:3632", "localhost:3632/4");
+    }
+
+    #[test]
+    fn hosts_with_an_at_sign_are_reached_by_ssh() {
+        check("@red me@red", "@red/4 me@red/4");
+        check("@localhost", "@localhost/4");
+        check("me@red/3:/opt/distccd,lzo", "me@red/3:/opt/distccd,lzo");
+        check("@red:", "@red/4");
+        check("@red:3632/2", "@red/4:3632/2");
+        check("@red:x;y$z,down", "@red/4:x;y$z,down");
+        check("me@[fe80::1%eth0]/3:distccd", "me@[fe80::1%eth0]/3:distccd");
+        check("DOM\\me@red", "DOM\\me@red/4");
+    }
+
+    #[test]
+    fn ssh_is_handed_no_options_and_no_strange_names() {
+        for entry in ["@-oProxyCommand=x", "@-red", "@../red", "me@a@red"] {
+            check(entry, &format!("bad host `{entry}`: no name that a host can have"));
+        }
+        check("-lx@red", "bad host `-lx@red`: no name that a user can have");
+        check("a/b@red", "bad host `a/b@red`: no name that a user can have");
+        check("@red:-oProxyCommand=x", "bad host `@red:-oProxyCommand=x`: no command to run there");
+        check("@", "bad host `@`: no host name");
+        check("@:distccd", "bad host `@:distccd`: no host name");
+        check("@red/0", "bad host `@red/0`: `0` is no limit of jobs");
+        check("@red/", "bad host `@red/`: `` is no limit of jobs");
+        check("@red:a,b", "bad host `@red:a,b`: `,b` is no option of a host");
+        check("@[::1]x", "bad host `@[::1]x`: no name that a host can have");
     }
 
     #[test]
@@ -308,7 +406,6 @@ mod tests {
 
     #[test]
     fn what_is_not_supported_yet_says_so() {
-        check("me@red", "bad host `me@red`: a host reached by ssh is not supported yet");
         check("+zeroconf", "bad host `+zeroconf`: finding hosts by zeroconf is not supported yet");
         check("red,auth", "bad host `red,auth`: GSS-API authentication is not supported yet");
     }
@@ -322,6 +419,13 @@ mod tests {
         #[test]
         fn no_text_makes_it_panic(text in "[\\PC\n]{0,60}") {
             let _ = HostList::parse(&text);
+        }
+
+        #[test]
+        fn what_is_written_is_read_as_the_same(entry in "[a-z]{0,3}@?[a-z]{1,5}(/[1-9])?(:[1-9]{2}|:[/a-z]{3})?(,lzo|,down)?") {
+            if let Ok(spec) = HostSpec::parse(&entry) {
+                prop_assert_eq!(HostSpec::parse(&spec.to_string()), Ok(spec));
+            }
         }
 
         #[test]

@@ -67,6 +67,14 @@ pub(crate) enum Cause {
     ConnectFailed,
     /// Another job found the host dead meanwhile.
     FoundDead,
+    /// There is no ssh on this machine, or it cannot be run.
+    SshMissing,
+    /// ssh had no session on the host in time.
+    SshNoSession,
+    /// ssh itself failed: no connection, no right to log in, a connection that broke.
+    SshFailed,
+    /// ssh got through, and there is no distccd.
+    SshNoServer,
     /// The server said nothing for as long as the user lets it.
     PeerSilent,
     /// The server's machine is there, and nobody is at work on it.
@@ -110,7 +118,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 45] = [
+const OTHERS: [Cause; 49] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -136,6 +144,10 @@ const OTHERS: [Cause; 45] = [
     Cause::HostUnreachable,
     Cause::ConnectFailed,
     Cause::FoundDead,
+    Cause::SshMissing,
+    Cause::SshNoSession,
+    Cause::SshFailed,
+    Cause::SshNoServer,
     Cause::PeerSilent,
     Cause::PeerMute,
     Cause::ConnectionLost,
@@ -389,6 +401,26 @@ impl Cause {
                 "the server's machine is there, but its distccd gave no sign of life",
                 "look at distccd there: it may have been stopped, or have no memory left",
             ),
+            Cause::SshMissing => (
+                "ssh-missing",
+                "ssh, or what DISTCC_SSH names, could not be run",
+                "install openssh-client, or set DISTCC_SSH to the command to use",
+            ),
+            Cause::SshNoSession => (
+                "ssh-no-session",
+                "ssh had no session on the host in time",
+                "`ssh USER@HOST true` must work without a password",
+            ),
+            Cause::SshFailed => (
+                "ssh-failed",
+                "ssh itself failed, and told why",
+                "`ssh USER@HOST true` must work without a password",
+            ),
+            Cause::SshNoServer => (
+                "ssh-no-server",
+                "ssh got through, and found no distccd there",
+                "install it there, or name it in the host list: USER@HOST:/PATH/OF/distccd",
+            ),
             Cause::PeerSilent => (
                 "peer-silent",
                 "the server was silent for too long",
@@ -493,6 +525,7 @@ impl From<&Trouble> for Cause {
                 }
                 _ => Cause::ConnectFailed,
             },
+            Trouble::Ssh(failure) => failure.cause(),
             Trouble::Io { source, .. } if source.kind() == ErrorKind::TimedOut => Cause::PeerSilent,
             Trouble::Io { .. } => Cause::ConnectionLost,
             Trouble::HungUp => Cause::HungUp,

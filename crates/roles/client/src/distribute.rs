@@ -212,7 +212,7 @@ impl Distribution<'_> {
         let begun = Conversation::begin(
             spec,
             &command,
-            context.settings.io_timeout,
+            &context.settings,
             context.state.as_ref(),
             &mut || is_backed_off(context, spec),
         );
@@ -295,6 +295,9 @@ impl Distribution<'_> {
             Ok(reply) => reply,
             Err(trouble) => return Outcome::Failed(trouble),
         };
+        if let Some(said) = conversation.ssh_said() {
+            self.context.log.info(&format!("{}: {said}", spec.host));
+        }
         let Judgment { verdict, doubt } = verdict::of(&reply);
         if let Some(doubt) = doubt.filter(|_| self.context.settings.fallback) {
             self.note_success(spec);
@@ -464,8 +467,8 @@ impl Distribution<'_> {
 
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
         self.context.account.enter(phase);
-        if let (Some(state), Host::Tcp { name, .. }) = (&self.state, &spec.host) {
-            state.enter(phase, name, slot);
+        if let Some(state) = &self.state {
+            state.enter(phase, spec.host.name(), slot);
         }
     }
 }

@@ -25,6 +25,7 @@ mod response_files;
 mod settings;
 mod slots;
 mod source;
+mod ssh;
 mod verdict;
 
 use std::ffi::OsString;

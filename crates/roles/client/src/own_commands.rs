@@ -2,7 +2,6 @@
 
 use std::io::Write;
 
-use hosts::{Host, HostSpec};
 use wire::Exit;
 
 use crate::Settings;
@@ -23,7 +22,8 @@ usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that g
 Called by another name, as through a link named `gcc`, distcc is that compiler.
 
 DISTCC_HOSTS='HOST[:PORT][/LIMIT][,lzo] ...' names the servers, the preferred ones first;
-without it ~/.distcc/hosts or /etc/distcc/hosts does. On each of them runs `distccd`.
+without it ~/.distcc/hosts or /etc/distcc/hosts does. On each of them runs `distccd`;
+[USER]@HOST[/LIMIT][:COMMAND] starts one there by ssh.
 DISTCC_VERBOSE=1 tells what is done and why. More in the manual page distcc(1).
 ";
 
@@ -37,7 +37,7 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
         ),
         OwnCommand::ShowHosts | OwnCommand::Slots => match host_list::read(settings) {
             Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
-            Ok(found) => found.list.hosts.iter().map(|spec| line(spec) + "\n").collect(),
+            Ok(found) => found.list.hosts.iter().map(|spec| format!("{spec}\n")).collect(),
             Err(missing) => return complain(&missing, log),
         },
     };
@@ -54,15 +54,5 @@ pub(crate) fn complain(missing: &Missing, log: &Log) -> Exit {
     match missing {
         Missing::Nowhere => Exit::NO_HOSTS,
         Missing::Bad { .. } | Missing::NoText { .. } => Exit::BAD_HOST_SPEC,
-    }
-}
-
-fn line(spec: &HostSpec) -> String {
-    let options = [(spec.compresses, ",lzo"), (spec.pump, ",cpp"), (spec.down, ",down")];
-    let options: String =
-        options.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| name).collect();
-    match &spec.host {
-        Host::Local => format!("localhost/{}{options}", spec.n_slots),
-        host => format!("{host}/{}{options}", spec.n_slots),
     }
 }

@@ -12,6 +12,9 @@ use toolchain::{CompilerVersion, ObjectKind};
 use transport::{ConnectError, Connection, Sent};
 use wire::{Exit, Limits, Reply, ReplyDecoder, Version, WireError};
 
+use crate::Settings;
+use crate::ssh::{self, Ssh};
+
 /// How long a connection may take, the look-up of the name included. Source: behavior of distcc
 /// 3.4, which bounds only the connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
@@ -36,6 +39,8 @@ pub(crate) enum Trouble {
     Connect(io::Error),
     /// Another job found that it is dead while this one was connecting.
     FoundDead,
+    /// The ssh that speaks for the host failed, or what it started there.
+    Ssh(ssh::Failure),
     /// The connection broke, or was silent for too long.
     Io { step: Step, source: io::Error },
     /// It is there, and has given no sign of life for so long.
@@ -103,6 +108,7 @@ impl Trouble {
                 format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())
             }
             Trouble::Connect(error) => format!("could not connect: {}", plain(error)),
+            Trouble::Ssh(failure) => failure.says(),
             Trouble::Io { step, source } => {
                 let step = match step {
                     Step::Sending => "sending",
@@ -138,6 +144,9 @@ impl Trouble {
     pub(crate) fn hint(&self, spec: &HostSpec, compiler: &str) -> String {
         let host = &spec.host;
         match self {
+            Trouble::Ssh(failure) => {
+                failure.hint(host).unwrap_or_else(|| Trouble::HungUp.hint(spec, compiler))
+            }
             Trouble::Name(error) if error.kind() == io::ErrorKind::TimedOut => {
                 "does the name server of this machine answer? An address needs none".to_owned()
             }
@@ -145,30 +154,31 @@ impl Trouble {
             Trouble::FoundDead => String::new(),
             Trouble::Mute { .. } => format!(
                 "look at distccd on {}: it may have been stopped, or have no memory left",
-                name(host)
+                host.name()
             ),
             Trouble::Connect(error) => match error.kind() {
                 io::ErrorKind::ConnectionRefused => {
-                    format!("start distccd on {}, or give its port as HOST:PORT", name(host))
+                    format!("start distccd on {}, or give its port as HOST:PORT", host.name())
                 }
                 io::ErrorKind::TimedOut | io::ErrorKind::HostUnreachable => {
-                    format!("is {} up, and does its firewall let the port in?", name(host))
+                    format!("is {} up, and does its firewall let the port in?", host.name())
                 }
                 _ => format!("check the entry `{host}` of the host list"),
             },
             Trouble::HungUp => format!(
                 "distccd 3.4 does so when it does not allow this machine's address (--allow) or \
                  `{compiler}` (a link in /usr/lib/distcc); its log on {} tells",
-                name(host)
+                host.name()
             ),
-            Trouble::Wire(_) => format!("is it a distccd that listens at {host}?"),
+            Trouble::Wire(_) => ssh::hint_for_nonsense(host)
+                .unwrap_or_else(|| format!("is it a distccd that listens at {host}?")),
             Trouble::WrongKind { .. } => format!(
                 "give distccd on {} a PATH that begins with the folder of a `{compiler}` for this \
                  machine's kind",
-                name(host)
+                host.name()
             ),
             Trouble::WrongVersion { expected, .. } => {
-                format!("install {expected} on {}, or take it out of the host list", name(host))
+                format!("install {expected} on {}, or take it out of the host list", host.name())
             }
             Trouble::Io { step: Step::Waiting, source }
                 if source.kind() == io::ErrorKind::TimedOut =>
@@ -177,11 +187,11 @@ impl Trouble {
             }
             Trouble::Refused { hint, .. } => hint.clone(),
             Trouble::Io { source, .. } if source.kind() == io::ErrorKind::HostUnreachable => {
-                format!("is {} still up, and the network to it?", name(host))
+                format!("is {} still up, and the network to it?", host.name())
             }
             Trouble::Io { .. } => String::new(),
             Trouble::Fault(_) | Trouble::Killed { .. } => {
-                format!("look at memory, disk and the compiler on {}", name(host))
+                format!("look at memory, disk and the compiler on {}", host.name())
             }
         }
     }
@@ -190,6 +200,7 @@ impl Trouble {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Trouble::Name(_) | Trouble::Connect(_) | Trouble::FoundDead => Exit::CONNECT_FAILED,
+            Trouble::Ssh(failure) => failure.exit(),
             Trouble::Mute { .. } => Exit::TIMED_OUT,
             Trouble::Io { source, .. } if source.kind() == io::ErrorKind::TimedOut => {
                 Exit::TIMED_OUT
@@ -228,16 +239,23 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-fn name(host: &Host) -> &str {
-    match host {
-        Host::Local => "localhost",
-        Host::Tcp { name, .. } => name,
-    }
+fn connect(
+    name: &str,
+    port: u16,
+    is_dead: &mut dyn FnMut() -> bool,
+) -> Result<Connection, Trouble> {
+    Connection::connect(name, port, CONNECT_TIMEOUT, is_dead).map_err(|error| match error {
+        ConnectError::Name(error) => Trouble::Name(error),
+        ConnectError::Address(error) => Trouble::Connect(error),
+        ConnectError::GivenUp => Trouble::FoundDead,
+    })
 }
 
 /// A conversation with one server.
 pub(crate) struct Conversation<'a> {
     connection: Connection,
+    /// What is at the other end instead of a server.
+    ssh: Option<Ssh>,
     version: Version,
     listening: Listening<'a>,
     answered_early: bool,
@@ -251,25 +269,27 @@ impl<'a> Conversation<'a> {
     pub(crate) fn begin(
         spec: &'a HostSpec,
         command: &[OsString],
-        io_timeout: Option<Duration>,
+        settings: &Settings,
         state: Option<&'a StateDir>,
         is_dead: &mut dyn FnMut() -> bool,
     ) -> Result<Conversation<'a>, Trouble> {
-        let Host::Tcp { name, port } = &spec.host else {
-            return Err(Trouble::Connect(io::ErrorKind::Unsupported.into()));
+        let io_timeout = settings.io_timeout;
+        let (ssh, connection) = match &spec.host {
+            Host::Local => return Err(Trouble::Connect(io::ErrorKind::Unsupported.into())),
+            Host::Tcp { name, port } => (None, connect(name, *port, is_dead)?),
+            host @ Host::Ssh { .. } => {
+                let (ssh, connection) =
+                    Ssh::connect(&settings.ssh, host, io_timeout).map_err(Trouble::Ssh)?;
+                (Some(ssh), connection)
+            }
         };
-        let connection = Connection::connect(name, *port, CONNECT_TIMEOUT, is_dead);
-        let connection = connection.map_err(|error| match error {
-            ConnectError::Name(error) => Trouble::Name(error),
-            ConnectError::Address(error) => Trouble::Connect(error),
-            ConnectError::GivenUp => Trouble::FoundDead,
-        })?;
         let version = if spec.compresses { Version::V2 } else { Version::V1 };
         let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
         let head = wire::encode_request_head(version, &words).map_err(Trouble::Wire)?;
         let listening = Listening::new(io_timeout, &spec.host, state, connection.peer());
         let mut conversation = Conversation {
             connection,
+            ssh,
             version,
             listening,
             answered_early: false,
@@ -322,6 +342,12 @@ impl<'a> Conversation<'a> {
                 Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
                 Err(source) => return Err(self.trouble(step, source)),
             };
+            if n_bytes == 0
+                && let Some(failure) =
+                    self.ssh.as_ref().and_then(|ssh| ssh.hung_up(&self.connection))
+            {
+                return Err(Trouble::Ssh(failure));
+            }
             if n_bytes == 0 && n_received == 0 {
                 return Err(Trouble::HungUp);
             }
@@ -335,13 +361,23 @@ impl<'a> Conversation<'a> {
             n_received += n_bytes;
             self.n_received = n_received as u64;
             if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(Trouble::Wire)? {
+                self.connection.note_done();
                 return Ok(reply);
             }
         }
     }
 
+    /// What ssh has said beside the answer.
+    pub(crate) fn ssh_said(&self) -> Option<String> {
+        Some(self.connection.program_said()).filter(|said| !said.is_empty())
+    }
+
     /// What ended a wait.
     fn trouble(&self, step: Step, source: io::Error) -> Trouble {
+        let ssh = self.ssh.as_ref().filter(|_| source.kind() == io::ErrorKind::TimedOut);
+        if let Some(failure) = ssh.and_then(|ssh| ssh.timed_out(&self.connection)) {
+            return Trouble::Ssh(failure);
+        }
         match self.listening.mute_for() {
             Some(silent) => Trouble::Mute { silent },
             None => Trouble::Io { step, source },

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::ssh;
+
 /// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -39,6 +41,9 @@ pub struct Settings {
     /// `DISTCC_SKIP_LOCAL_RETRY`: `Some(false)`, written 0, has every failed compile repeated
     /// here, as distcc 3.4 does. Default: a compiler's error is a result.
     pub skip_local_retry: Option<bool>,
+    /// `DISTCC_SSH`: the program for ssh hosts and its first words, separated by spaces. Default
+    /// `ssh`.
+    pub ssh: Vec<OsString>,
     /// `_DISTCC_SAFEGUARD`: how often we are inside ourselves.
     pub recursion: Option<u32>,
     /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
@@ -103,6 +108,7 @@ impl Settings {
             io_timeout,
             pause,
             skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY"),
+            ssh: ssh::words(variable("DISTCC_SSH")),
             recursion,
             pump: variable("INCLUDE_SERVER_PORT").is_some(),
             colors: on_terminal

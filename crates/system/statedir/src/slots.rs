@@ -25,7 +25,8 @@ pub struct SlotLock {
     _file: File,
 }
 
-/// What a host is called in the names of files: `tcp_HOST_PORT` or `localhost`.
+/// What a host is called in the names of files: `tcp_HOST_PORT`, `ssh_HOST` or `localhost`. Who is
+/// meant on an ssh host makes no difference. Source: behavior of distcc 3.4.
 struct FileName<'a>(&'a Host);
 
 impl fmt::Display for FileName<'_> {
@@ -33,6 +34,7 @@ impl fmt::Display for FileName<'_> {
         match self.0 {
             Host::Local => f.write_str("localhost"),
             Host::Tcp { name, port } => write!(f, "tcp_{name}_{port}"),
+            Host::Ssh { name, .. } => write!(f, "ssh_{name}"),
         }
     }
 }
@@ -112,6 +114,16 @@ mod tests {
         let local = SlotName { host: &Host::Local, slot: 0 };
         assert!(scratch.state.try_slot(local).unwrap().is_some());
         assert!(scratch.state.path().join("lock/cpu_localhost_0").exists());
+    }
+
+    #[test]
+    fn files_of_ssh_hosts_are_named_as_the_original_does() {
+        let scratch = Scratch::new("ssh");
+        let host = Host::Ssh { user: Some("me".into()), name: "red".into(), command: None };
+        let _lock = scratch.state.try_slot(SlotName { host: &host, slot: 2 }).unwrap().unwrap();
+        assert!(scratch.state.path().join("lock/cpu_ssh_red_2").exists());
+        scratch.state.note_failure(&host).unwrap();
+        assert!(scratch.state.path().join("lock/backoff_ssh_red_0").exists());
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Bytes in, bytes out, deadlines: TCP connections, and pipes that stand in for them.
+//! Bytes in, bytes out, deadlines: TCP connections, and pipes that stand in for them, our own or a
+//! program's, as ssh's.
 //!
 //! Knows nothing of the protocol. Every call that can wait takes the longest time it may wait
 //! without progress, or somebody who decides that meanwhile ([`Patience`]), and ends with
@@ -7,11 +8,13 @@
 
 mod connect;
 mod probe;
+mod program;
 mod vigilance;
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -19,9 +22,11 @@ use rustix::io::Errno;
 
 pub use connect::ConnectError;
 pub use probe::Probe;
+pub use program::ProgramEnd;
 pub use vigilance::Vigilance;
 
 use connect::Attempt;
+use program::Program;
 use vigilance::{from_errno, wait_for_peer};
 
 /// Both directions of one connection, in non-blocking mode.
@@ -60,6 +65,7 @@ impl<P: Patience> Patience for &mut P {
 enum Ends {
     Socket(OwnedFd),
     Pipes { input: OwnedFd, output: OwnedFd },
+    Program(Box<Program>),
 }
 
 /// How far [`Connection::send`] got.
@@ -122,12 +128,63 @@ impl Connection {
         }
     }
 
+    /// Starts a program that stands for the peer: what is sent is its standard input, what is
+    /// received its standard output. A program that has read nothing `start_timeout` from now has
+    /// every wait end with [`io::ErrorKind::TimedOut`].
+    ///
+    /// It ends with the connection: by itself after [`Connection::note_done`], else by a signal.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn to_program(command: &mut Command, start_timeout: Duration) -> io::Result<Connection> {
+        let program = Program::start(command, start_timeout)?;
+        Ok(Connection { ends: Ends::Program(Box::new(program)), vigilance: None })
+    }
+
+    /// Whether the program at the other end has read anything yet; `true` where there is none.
+    #[must_use]
+    pub fn has_begun(&self) -> bool {
+        match &self.ends {
+            Ends::Program(program) => program.has_begun(),
+            Ends::Socket(_) | Ends::Pipes { .. } => true,
+        }
+    }
+
+    /// Says that all has been received: the program at the other end, if there is one, is left to
+    /// end by itself. (An ssh that other jobs share must not be killed.)
+    pub fn note_done(&self) {
+        if let Ends::Program(program) = &self.ends {
+            program.note_done();
+        }
+    }
+
+    /// What the program at the other end has said on its standard error: the last of it. Empty
+    /// where there is none.
+    #[must_use]
+    pub fn program_said(&self) -> String {
+        match &self.ends {
+            Ends::Program(program) => program.said(),
+            Ends::Socket(_) | Ends::Pipes { .. } => String::new(),
+        }
+    }
+
+    /// How the program at the other end has ended, waiting for it no longer than `patience`;
+    /// `None` where there is none.
+    #[must_use]
+    pub fn program_end(&self, patience: Duration) -> Option<ProgramEnd> {
+        match &self.ends {
+            Ends::Program(program) => Some(program.end(patience)),
+            Ends::Socket(_) | Ends::Pipes { .. } => None,
+        }
+    }
+
     /// The end to poll for input.
     #[must_use]
     pub fn input(&self) -> BorrowedFd<'_> {
         match &self.ends {
             Ends::Socket(socket) => socket.as_fd(),
             Ends::Pipes { input, .. } => input.as_fd(),
+            Ends::Program(program) => program.input.as_fd(),
         }
     }
 
@@ -135,6 +192,7 @@ impl Connection {
         match &self.ends {
             Ends::Socket(socket) => socket.as_fd(),
             Ends::Pipes { output, .. } => output.as_fd(),
+            Ends::Program(program) => program.output.as_fd(),
         }
     }
 
@@ -155,7 +213,12 @@ impl Connection {
         IoSlice::advance_slices(&mut rest, 0);
         while !rest.is_empty() {
             match rustix::io::writev(self.output(), rest) {
-                Ok(n_bytes) => IoSlice::advance_slices(&mut rest, n_bytes),
+                Ok(n_bytes) => {
+                    if let Ends::Program(program) = &self.ends {
+                        program.note_sent(n_bytes);
+                    }
+                    IoSlice::advance_slices(&mut rest, n_bytes);
+                }
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
                     if self.wait_to_send(&mut patience)? == Sent::PeerSpokeFirst {
@@ -170,6 +233,10 @@ impl Connection {
     }
 
     fn wait_to_send(&self, patience: &mut impl Patience) -> io::Result<Sent> {
+        if let Ends::Program(program) = &self.ends {
+            let spoke = program.wait(true, patience)?;
+            return Ok(if spoke { Sent::PeerSpokeFirst } else { Sent::Everything });
+        }
         let (input, output) = (self.input(), self.output());
         let mut ends = [PollFd::new(&input, PollFlags::IN), PollFd::new(&output, PollFlags::OUT)];
         wait_for_peer(&mut ends, output, self.vigilance, patience)?;
@@ -187,6 +254,10 @@ impl Connection {
                 Ok(n_bytes) => return Ok(n_bytes),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
+                    if let Ends::Program(program) = &self.ends {
+                        program.wait(false, &mut patience)?;
+                        continue;
+                    }
                     let input = self.input();
                     let mut ends = [PollFd::new(&input, PollFlags::IN)];
                     wait_for_peer(&mut ends, input, self.vigilance, &mut patience)?;
