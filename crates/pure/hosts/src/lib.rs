@@ -13,4 +13,4 @@ mod spec;
 pub use error::{HostsError, SpecError};
 pub use order::{shuffle, slot_order};
 pub use pace::Pace;
-pub use spec::{DEFAULT_PORT, Host, HostList, HostSpec};
+pub use spec::{DEFAULT_LOCAL_SLOTS, DEFAULT_PORT, Host, HostList, HostSpec};

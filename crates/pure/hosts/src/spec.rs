@@ -13,6 +13,9 @@ const DEFAULT_REMOTE_SLOTS: u32 = 4;
 /// Jobs at once for the host `localhost` without a limit of its own. Source: distcc(1) 3.4.
 const DEFAULT_LOCALHOST_SLOTS: u32 = 2;
 
+/// Jobs that have to stay, at once, where the list does not say. Source: distcc(1) 3.4.
+pub const DEFAULT_LOCAL_SLOTS: u32 = 4;
+
 /// Limits beyond this are taken for this: nobody has so many processors, and each slot is a file.
 const MOST_SLOTS: u32 = 10_000;
 
@@ -23,8 +26,9 @@ pub struct HostList {
     pub hosts: Vec<HostSpec>,
     /// `--randomize`: every client shuffles the list.
     pub randomize: bool,
-    /// `--localslots=N`: how many jobs that have to stay run here at once. Default 4.
-    pub n_local_slots: u32,
+    /// `--localslots=N`: how many jobs that have to stay run here at once. Where the list does not
+    /// say, [`DEFAULT_LOCAL_SLOTS`], or fewer where memory is short.
+    pub n_local_slots: Option<u32>,
     /// `--localslots_cpp=N`: how many preprocessors run here at once. Default 8.
     pub n_local_cpp_slots: u32,
 }
@@ -122,7 +126,7 @@ impl HostList {
         let mut list = HostList {
             hosts: Vec::new(),
             randomize: false,
-            n_local_slots: 4,
+            n_local_slots: None,
             n_local_cpp_slots: 8,
         };
         let entries = text
@@ -141,7 +145,7 @@ impl HostList {
         } else if let Some(value) = list_option(entry, "--localslots_cpp") {
             self.n_local_cpp_slots = limit(value)?;
         } else if let Some(value) = list_option(entry, "--localslots") {
-            self.n_local_slots = limit(value)?;
+            self.n_local_slots = Some(limit(value)?);
         } else if entry == "+zeroconf" {
             return Err(SpecError::NotYet {
                 what: "finding hosts by zeroconf is",
@@ -382,7 +386,8 @@ mod tests {
     fn options_of_the_list_are_no_hosts() {
         let list = HostList::parse("--randomize --localslots=3 --localslots_cpp/12 red").unwrap();
         assert!(list.randomize);
-        assert_eq!((list.n_local_slots, list.n_local_cpp_slots, list.hosts.len()), (3, 12, 1));
+        assert_eq!(list.n_local_slots, Some(3));
+        assert_eq!((list.n_local_cpp_slots, list.hosts.len()), (12, 1));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What one job has done so far, to be written into the ledger at its end.
 
 use std::cell::{Cell, RefCell};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,7 @@ use statedir::{Attempt, Phase, Place, Record, StateDir, Times};
 use wire::Exit;
 
 use crate::cause::Cause;
+use crate::slots::source_word;
 
 /// What a job's time goes into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ pub(crate) struct Account {
     current: Cell<(Part, Instant)>,
     times: Cell<[Duration; N_PARTS]>,
     traffic: Cell<(u64, u64)>,
+    source: RefCell<Option<OsString>>,
     cause: Cell<Option<Cause>>,
     place: RefCell<Place>,
     attempts: RefCell<Vec<Attempt>>,
@@ -64,6 +66,7 @@ impl Account {
             current: Cell::new((Part::Rest, now)),
             times: Cell::default(),
             traffic: Cell::default(),
+            source: RefCell::default(),
             cause: Cell::default(),
             place: RefCell::default(),
             attempts: RefCell::default(),
@@ -78,6 +81,11 @@ impl Account {
         times[ending as usize] += now.duration_since(since);
         self.times.set(times);
         ending
+    }
+
+    /// The job compiles this source.
+    pub(crate) fn name_source(&self, source: &OsStr) {
+        self.source.replace(Some(source.to_owned()));
     }
 
     /// Bytes went to a server and came from it.
@@ -124,6 +132,7 @@ impl Account {
         let times = self.times.get().map(micros);
         let times = |part: Part| times[part as usize];
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let source = self.source.take().or_else(|| source_word(words)).unwrap_or_default();
         let (n_sent, n_received) = self.traffic.get();
         let session =
             rustix::process::getsid(None).map_or(0, |session| session.as_raw_nonzero().get());
@@ -134,8 +143,8 @@ impl Account {
             place: self.place.borrow().clone(),
             code: self.cause.get().map_or("-", Cause::code).to_owned(),
             exit: exit.code(),
-            source: base_name(crate::slots::source_word(words)),
-            compiler: base_name(words.first()),
+            source: base_name(&source),
+            compiler: base_name(words.first().unwrap_or(&OsString::new())),
             times: Times {
                 waiting: times(Part::Waiting),
                 connecting: times(Part::Connecting),
@@ -152,9 +161,8 @@ impl Account {
     }
 }
 
-fn base_name(word: Option<&OsString>) -> Vec<u8> {
-    let bytes = word.map_or(&b""[..], |word| word.as_bytes());
-    bytes.rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec()
+fn base_name(word: &OsStr) -> Vec<u8> {
+    word.as_bytes().rsplit(|byte| *byte == b'/').next().unwrap_or_default().to_vec()
 }
 
 #[cfg(test)]

@@ -32,11 +32,13 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
     };
     context.log.info(&format!("hosts from {}", found.place));
     if context.settings.pump && found.list.hosts.iter().any(|spec| spec.pump) {
-        context.log.warning(
+        context.warn_once(
+            "pump",
             "pump mode is not supported yet; preprocessing here instead",
             "leave out `pump` to be rid of this warning",
         );
     }
+    context.account.name_source(&job.source);
     let mut hosts = found.list.hosts;
     if found.list.randomize {
         let random = std::hash::RandomState::new();
@@ -70,8 +72,8 @@ fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Miss
         return crate::own_commands::complain(missing, &context.log);
     }
     let (text, hint) = missing.explained();
-    let text = format!("failed to distribute {}: {text}; running locally instead", shown(job));
-    context.log.warning(&text, hint);
+    let message = format!("failed to distribute {}: {text}; running locally instead", shown(job));
+    context.warn_once(&text, &message, hint);
     local::under_slot(context, words)
 }
 
@@ -131,7 +133,7 @@ struct Distribution<'a> {
     hosts: Vec<HostSpec>,
     /// Which of them may still be asked.
     usable: Vec<bool>,
-    n_local_slots: u32,
+    n_local_slots: Option<u32>,
     n_local_cpp_slots: u32,
     source: Source,
     state: Option<JobState>,
@@ -378,7 +380,8 @@ impl Distribution<'_> {
             Cause::from(trouble).code()
         );
         let compiler = self.words[0].to_string_lossy();
-        self.context.log.warning(&text, &trouble.hint(spec, &compiler));
+        let what = format!("{} {}", spec.host, trouble.says());
+        self.context.warn_once(&what, &text, &trouble.hint(spec, &compiler));
     }
 
     fn note_success(&self, spec: &HostSpec) {
@@ -425,7 +428,9 @@ impl Distribution<'_> {
         }
         if let Some(why) = why {
             let text = format!("failed to distribute {source}: {why}; running locally instead");
-            self.context.log.warning(&text, &hint);
+            let hosts: Vec<String> = self.hosts.iter().map(|spec| spec.host.to_string()).collect();
+            let what = format!("{} {}", cause.code(), hosts.join(" "));
+            self.context.warn_once(&what, &text, &hint);
         }
         self.here(None, cause, None)
     }
@@ -461,7 +466,7 @@ impl Distribution<'_> {
             );
             self.context.log.warning(&text, "");
         }
-        let lock = lock.or_else(|| slots::wait_local(self.context, self.n_local_slots));
+        let lock = lock.or_else(|| slots::wait_here(self.context, self.n_local_slots));
         local::run(self.context, self.words, lock)
     }
 

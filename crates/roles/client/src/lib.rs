@@ -7,6 +7,7 @@
 
 mod accept;
 mod account;
+mod build;
 mod cause;
 mod distribute;
 mod explain;
@@ -16,6 +17,7 @@ mod json;
 mod listening;
 mod local;
 mod log;
+mod memory;
 mod messages;
 mod own_commands;
 mod preprocess;
@@ -65,6 +67,20 @@ impl Context {
             context.state = open_state(&context);
         }
         context
+    }
+
+    /// Warns the user of `what`, unless another job of the same build has done so a short while
+    /// ago. Where nothing falls back each job says why it fails.
+    fn warn_once(&self, what: &str, text: &str, hint: &str) {
+        let state =
+            self.state.as_ref().filter(|_| self.settings.fallback && !self.settings.verbose);
+        let Some(state) = state else { return self.log.warning(text, hint) };
+        let key = format!("{} {what}", build::number());
+        if state.is_news(key.as_bytes(), report::LONGEST_PAUSE) {
+            let said_once = "said once a build; `distcc --report` counts the rest";
+            let separator = if hint.is_empty() { "" } else { "; " };
+            self.log.warning(text, &format!("{hint}{separator}{said_once}"));
+        }
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, 
 
 /// Runs a command that has to stay, once there is a slot for it.
 pub(crate) fn under_slot(context: &Context, words: &[OsString]) -> Exit {
-    let lock = slots::wait_local(context, slots::n_local_slots(context));
+    let lock = slots::wait_here(context, slots::n_given(context));
     run(context, words, lock)
 }
 

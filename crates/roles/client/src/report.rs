@@ -15,7 +15,7 @@ use crate::json::Json;
 use crate::log::{Log, clean};
 
 /// A build ends where its session has had no job for so long.
-const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "distcc --report [--last-build | --since DURATION] [--json], as in --since 2h";
 

@@ -51,6 +51,8 @@ pub struct Settings {
     /// Compilers may color their messages: standard error is a terminal that shows colors, and
     /// `NO_COLOR` is not set.
     pub colors: bool,
+    /// Where the system tells how much memory is free: `/proc/meminfo`.
+    pub meminfo: PathBuf,
     /// What was wrong with the above, for the user.
     pub complaints: Vec<String>,
 }
@@ -68,7 +70,7 @@ impl Settings {
         Settings::read(|name| std::env::var_os(name), std::io::stderr().is_terminal())
     }
 
-    fn read(variable: impl Fn(&str) -> Option<OsString>, on_terminal: bool) -> Settings {
+    pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>, on_terminal: bool) -> Settings {
         let mut complaints = Vec::new();
         let mut number = |name: &str| -> Option<u64> {
             let text = variable(name)?;
@@ -114,6 +116,7 @@ impl Settings {
             colors: on_terminal
                 && path_of("NO_COLOR").is_none()
                 && path_of("TERM").is_some_and(|term| term != "dumb"),
+            meminfo: "/proc/meminfo".into(),
             complaints,
         }
     }

@@ -10,10 +10,11 @@ mod job_state;
 mod ledger;
 mod memo;
 mod running;
+mod said;
 mod slots;
 
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use running::{RecordError, Running, RunningJob};
-pub use slots::{SlotLock, SlotName};
+pub use slots::{SlotLock, SlotName, try_slot_by_name};

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::fd::OwnedFd;
+use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::SystemTime;
 
 use hosts::Host;
@@ -22,7 +25,7 @@ pub struct SlotName<'a> {
 /// The right to run one job on one host, until it is dropped or the process ends.
 #[derive(Debug)]
 pub struct SlotLock {
-    _file: File,
+    _held: OwnedFd,
 }
 
 /// What a host is called in the names of files: `tcp_HOST_PORT`, `ssh_HOST` or `localhost`. Who is
@@ -39,6 +42,24 @@ impl fmt::Display for FileName<'_> {
     }
 }
 
+/// Takes a slot if it is free, without a folder: for users who can write none, or none with locks.
+/// It excludes only those who take their slots likewise. Does not wait.
+///
+/// The lock is the name of a socket that no file stands for (unix(7), "abstract"); it is given up by
+/// the end of the process however it comes.
+///
+/// # Errors
+/// When no such socket can be had.
+pub fn try_slot_by_name(slot: SlotName<'_>) -> io::Result<Option<SlotLock>> {
+    let uid = rustix::process::getuid().as_raw();
+    let name = format!("distcc-rs-{uid}-cpu_{}_{}", FileName(slot.host), slot.slot);
+    match UnixDatagram::bind_addr(&SocketAddr::from_abstract_name(name)?) {
+        Ok(socket) => Ok(Some(SlotLock { _held: socket.into() })),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 impl StateDir {
     /// Takes a slot if it is free. Does not wait.
     ///
@@ -47,7 +68,7 @@ impl StateDir {
     pub fn try_slot(&self, slot: SlotName<'_>) -> io::Result<Option<SlotLock>> {
         let name = format!("cpu_{}_{}", FileName(slot.host), slot.slot);
         let file = open(&self.lock_file(&name))?;
-        Ok(sys::locks::try_lock(&file)?.then_some(SlotLock { _file: file }))
+        Ok(sys::locks::try_lock(&file)?.then(|| SlotLock { _held: file.into() }))
     }
 
     /// Whether a slot is free now. Takes nothing and makes no file.
@@ -124,6 +145,19 @@ mod tests {
         assert!(scratch.state.path().join("lock/cpu_ssh_red_2").exists());
         scratch.state.note_failure(&host).unwrap();
         assert!(scratch.state.path().join("lock/backoff_ssh_red_0").exists());
+    }
+
+    #[test]
+    fn a_slot_can_be_had_without_a_folder() {
+        let host = Host::Tcp { name: format!("test-{}", std::process::id()), port: 1 };
+        let slot = SlotName { host: &host, slot: 0 };
+        let lock = try_slot_by_name(slot).unwrap().unwrap();
+        assert!(try_slot_by_name(slot).unwrap().is_none());
+        assert!(try_slot_by_name(SlotName { host: &host, slot: 1 }).unwrap().is_some());
+        drop(lock);
+        assert!(try_slot_by_name(slot).unwrap().is_some());
+        let long = Host::Tcp { name: "x".repeat(500), port: 1 };
+        assert!(try_slot_by_name(SlotName { host: &long, slot: 0 }).is_err());
     }
 
     #[test]
