@@ -1,7 +1,9 @@
 //! Compilers: finding the real one behind masquerade links, and telling what it makes.
 
 mod find;
+mod gcc;
 mod object_kind;
 
 pub use find::{Compiler, Finder, generic_name};
+pub use gcc::Gcc;
 pub use object_kind::{CompilerVersion, Object, ObjectKind, Word};
