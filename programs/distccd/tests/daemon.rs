@@ -50,7 +50,6 @@ fn bad_options_are_named() {
 fn options_still_to_come_are_refused_with_those_words() {
     for option in [
         "--stats",
-        "--zeroconf",
         "--auth",
         "--show-principal",
         "--no-fork",

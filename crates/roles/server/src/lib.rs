@@ -6,6 +6,7 @@
 //! a process group of its own. Killing any one of them leaves no compiler and no temporary file.
 
 mod access;
+mod announce;
 mod budget;
 mod environment;
 mod identity;
@@ -53,6 +54,8 @@ struct Context {
     budget: Budget,
     /// The longest a compiler may run; `None`: as long as somebody waits.
     job_lifetime: Option<Duration>,
+    /// How many jobs the local network hears that this server takes; `None`: it hears nothing.
+    announced_jobs: Option<usize>,
 }
 
 /// How much one peer may send: a preprocessed source of this size is far beyond any real one.
@@ -127,6 +130,10 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
     let whitelist = Whitelist::new(options, &environment)?;
     let access = access_list(options, is_inetd, &log)?;
     if is_inetd {
+        if options.zeroconf {
+            let text = "--zeroconf has no effect with --inetd: who listens is somebody else";
+            log.write(Level::Warning, "settings", text);
+        }
         return serve_inetd(options, environment, whitelist, access, log);
     }
     supervisor::run(options, environment, whitelist, access, log)
@@ -189,6 +196,7 @@ fn serve_inetd(
         limits: LIMITS,
         budget: Budget::new(SOURCE_BYTES),
         job_lifetime: options.job_lifetime,
+        announced_jobs: None,
     });
     let peer = connection.peer();
     worker::stop_on_signals(&context).map_err(no_copy)?;

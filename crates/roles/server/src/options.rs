@@ -50,6 +50,8 @@ pub(crate) struct Options {
     pub(crate) log_stderr: bool,
     /// `--log-level`; default notice.
     pub(crate) log_level: Level,
+    /// `--zeroconf`: announce the server on the local network.
+    pub(crate) zeroconf: bool,
     /// `--make-me-a-botnet`: run whatever compiler is asked for.
     pub(crate) any_compiler: bool,
     /// `--compiler-whitelist`: the folder of links that name the compilers; default those of
@@ -88,10 +90,9 @@ impl From<lexopt::Error> for Usage {
 const MOST_JOBS: usize = 10_000;
 
 /// Options of distcc 3.4 that are still to come.
-const NOT_YET: [&str; 10] = [
+const NOT_YET: [&str; 9] = [
     "stats",
     "stats-port",
-    "zeroconf",
     "auth",
     "blacklist",
     "whitelist",
@@ -119,6 +120,7 @@ Compiles for other machines, those that --allow names.
   --user NAME              when started by root: whom to become
                            (default distccd, distcc or nobody)
   -P, --pid-file FILE      where to write the daemon's process id
+  --zeroconf               announce the server on the local network (+zeroconf finds it)
   --log-file FILE          where to log (default syslog)
   --log-stderr             log to standard error
   --log-level LEVEL        critical, error, warning, notice, info or debug
@@ -180,6 +182,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             Arg::Long("log-file") => {
                 options.log_file = Some(value(&mut parser, "--log-file")?.into());
             }
+            Arg::Long("zeroconf") => options.zeroconf = true,
             Arg::Long("log-stderr") => options.log_stderr = true,
             Arg::Long("log-level") => {
                 let name = text(&mut parser, "--log-level")?;
@@ -230,6 +233,7 @@ fn defaults() -> Options {
         log_file: None,
         log_stderr: false,
         log_level: Level::Notice,
+        zeroconf: false,
         any_compiler: false,
         compiler_whitelist: None,
     }
@@ -326,7 +330,7 @@ mod tests {
         refuses("--port 65536", "--port takes a number from 1 to 65535, not `65536`");
         refuses("--log-level loud", "--log-level `loud` is no level");
         refuses("--jobs", "--jobs lacks its value");
-        refuses("--zeroconf", "--zeroconf is not supported yet");
+        refuses("--stats", "--stats is not supported yet");
         refuses("--frobnicate", "invalid option '--frobnicate'");
     }
 

@@ -77,6 +77,7 @@ pub(crate) fn run(
         limits: LIMITS,
         budget: Budget::new(SOURCE_BYTES),
         job_lifetime: options.job_lifetime,
+        announced_jobs: options.zeroconf.then_some(options.n_jobs),
     };
     let signal = supervise(context, &listener).map_err(no_descriptor)?;
     pid_file.remove();

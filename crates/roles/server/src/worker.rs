@@ -13,7 +13,7 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use transport::{Connection, Vigilance};
 
 use crate::log::Level;
-use crate::{Context, job};
+use crate::{Context, announce, job};
 
 /// Connections beyond those that run or wait: peers that are still sending, or being refused.
 const MORE_CONNECTIONS: usize = 256;
@@ -70,6 +70,8 @@ pub(crate) fn stop_on_signals(context: &Arc<Context>) -> io::Result<()> {
 /// Serves until a signal says to stop, then ends all compilers.
 pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<()> {
     let signals = watch_signals(&stop_signals())?;
+    // Its threads inherit the blocked signals.
+    let announcer = announce::start(context, listener);
     let n_connections = Arc::new(AtomicUsize::new(0));
     listener.set_nonblocking(true)?;
     loop {
@@ -90,6 +92,9 @@ pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<
     let deadline = Instant::now() + STOP_PATIENCE;
     while n_connections.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
+    }
+    if let Some(announcer) = announcer {
+        announcer.finish(deadline);
     }
     Ok(())
 }
