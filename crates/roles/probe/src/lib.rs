@@ -5,16 +5,18 @@
 //! than its limit. Whoever answers is a line on standard output that a host list can take.
 
 mod ask;
-mod domain;
+
 mod names;
 mod options;
 mod scan;
+mod surroundings;
+mod zeroconf;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
 
-pub use domain::Surroundings;
+pub use surroundings::Surroundings;
 
 use options::Request;
 
@@ -22,6 +24,9 @@ use options::Request;
 pub fn main(args: impl Iterator<Item = OsString>, surroundings: &Surroundings) -> ExitCode {
     let found = match options::read(args) {
         Ok(Request::Help(text)) => return print(text),
+        Ok(Request::Probe(options)) if options.zeroconf => {
+            zeroconf::run(&options, surroundings.path())
+        }
         Ok(Request::Probe(options)) => scan::run(&options, surroundings),
         Err(usage) => {
             complain(&usage.text, &usage.hint);

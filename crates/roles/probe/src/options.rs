@@ -1,6 +1,8 @@
 //! The command line.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wire::Version;
@@ -19,7 +21,7 @@ pub(crate) struct Options {
     /// `-x`: print hosts that do not answer, with `,down`.
     pub(crate) mark_down: bool,
     /// `-t`: the whole search ends after so long. Zero: when everybody was asked.
-    pub(crate) time_limit: Duration,
+    pub(crate) time_limit: Option<Duration>,
     /// `-h`: a name that was not found after so long is looked up again. Zero: never.
     pub(crate) lookup_patience: Duration,
     /// `-c`: the longest wait for a connection. Zero: names that can be looked up are enough.
@@ -42,6 +44,11 @@ pub(crate) struct Options {
     pub(crate) add_domain: bool,
     /// `-v`: tell on standard error what is done.
     pub(crate) verbose: bool,
+    /// `--zeroconf`: find those that announce themselves instead.
+    pub(crate) zeroconf: bool,
+    /// `--keep-in=FOLDER`: of our client, which wants those that zeroconf finds in this state
+    /// folder.
+    pub(crate) keep_in: Option<PathBuf>,
 }
 
 /// What the command line asks for.
@@ -67,6 +74,7 @@ impl Usage {
 const HELP: &str = "\
 usage: lsdistcc [OPTIONS] [FORMAT]
        lsdistcc [OPTIONS] HOST...
+       lsdistcc --zeroconf [-tSECONDS] [-v]
 
 Prints the hosts on which a distcc server listens, for a host list: those named, or those whose
 names FORMAT makes (default distcc%d: distcc1, distcc2 ... up to the first that does not exist).
@@ -86,6 +94,8 @@ names FORMAT makes (default distcc%d: distcc1, distcc2 ... up to the first that 
   -pCOMPILER   ask each server to compile something with this compiler
   -d           add this machine's domain to the names
   -v           tell what is done, on standard error
+  --zeroconf   print the servers that announce themselves on this network, with their slots,
+               if their gcc is that of this machine; -t: listen for so long (default 1.5)
   --help       this text
 
 Values follow their letter directly. The exit status is 0 if a server was found, else 1.
@@ -101,7 +111,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
         latency: false,
         numeric: false,
         mark_down: false,
-        time_limit: Duration::from_secs(7),
+        time_limit: None,
         lookup_patience: Duration::from_millis(500),
         connect_limit: Duration::from_millis(900),
         compile_limit: Duration::from_millis(1500),
@@ -113,18 +123,28 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
         compiler: None,
         add_domain: false,
         verbose: false,
+        zeroconf: false,
+        keep_in: None,
     };
     let mut names = Vec::new();
     for word in args.skip(1) {
+        if let Some(folder) = word.as_bytes().strip_prefix(b"--keep-in=") {
+            options.keep_in = Some(OsStr::from_bytes(folder).into());
+            continue;
+        }
         let word = word.into_string().map_err(|word| {
             let word = word.to_string_lossy().into_owned();
             Usage::new(format!("`{}` is not UTF-8 text", word.escape_debug()), "")
         })?;
         match word.strip_prefix('-') {
             Some("-help") => return Ok(Request::Help(HELP)),
+            Some("-zeroconf") => options.zeroconf = true,
             Some(letters) => take(&mut options, &word, letters)?,
             None => names.push(word),
         }
+    }
+    if options.zeroconf && !names.is_empty() {
+        return Err(Usage::new("--zeroconf takes no hosts: it finds them", ""));
     }
     if let Some(named) = Names::of(names).map_err(|text| Usage::new(text, FORMAT_HINT))? {
         options.names = named;
@@ -148,7 +168,7 @@ fn take(options: &mut Options, word: &str, letters: &str) -> Result<(), Usage> {
             'x' => options.mark_down = true,
             'd' => options.add_domain = true,
             'v' => options.verbose = true,
-            't' => options.time_limit = Duration::from_secs(number(0, LONGEST / 1000)?),
+            't' => options.time_limit = Some(Duration::from_secs(number(0, LONGEST / 1000)?)),
             'h' => options.lookup_patience = Duration::from_millis(number(0, LONGEST)?),
             'c' => options.connect_limit = Duration::from_millis(number(0, LONGEST)?),
             'k' => options.compile_limit = Duration::from_millis(number(0, LONGEST)?),
@@ -225,7 +245,7 @@ mod tests {
     fn letters_may_be_joined() {
         let options = options("-lnx -vt5 red");
         assert!(options.latency && options.numeric && options.mark_down && options.verbose);
-        assert_eq!(options.time_limit, Duration::from_secs(5));
+        assert_eq!(options.time_limit, Some(Duration::from_secs(5)));
         assert_eq!(options.names, Names::List(vec!["red".to_owned()]));
     }
 
@@ -242,6 +262,7 @@ mod tests {
 
     #[test]
     fn values_have_ranges() {
+        refuses("--zeroconf red", "--zeroconf takes no hosts: it finds them");
         refuses("-P4", "-P takes a number from 1 to 3, not `4`");
         refuses("-r0", "-r takes a number from 1 to 65535, not `0`");
         refuses("-m32", "-m takes a number from 0 to 31, not `32`");

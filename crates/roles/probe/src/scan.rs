@@ -11,9 +11,12 @@ use wire::Version;
 
 use crate::ask::{Compile, Question, ask};
 use crate::complain;
-use crate::domain::Surroundings;
 use crate::names::Names;
 use crate::options::Options;
+use crate::surroundings::Surroundings;
+
+/// How long a search takes at most unless `-t` says otherwise. Source: lsdistcc(1) 3.4.
+const TIME_LIMIT: Duration = Duration::from_secs(7);
 
 /// Threads that look up or ask at once.
 const MOST_THREADS: usize = 256;
@@ -116,8 +119,8 @@ struct Scan<'a, I> {
 
 impl<I: Iterator<Item = String>> Scan<'_, I> {
     fn run(mut self, receiver: &Receiver<Told>) -> bool {
-        let limit = Some(self.options.time_limit).filter(|limit| !limit.is_zero());
-        let deadline = limit.map(|limit| Instant::now() + limit);
+        let limit = self.time_limit();
+        let deadline = Some(limit).filter(|limit| !limit.is_zero()).map(|l| Instant::now() + l);
         loop {
             self.look_up_more();
             self.look_up_again();
@@ -139,6 +142,10 @@ impl<I: Iterator<Item = String>> Scan<'_, I> {
         }
         self.sum_up();
         self.n_up > 0
+    }
+
+    fn time_limit(&self) -> Duration {
+        self.options.time_limit.unwrap_or(TIME_LIMIT)
     }
 
     /// Whether hosts are dealt with in the order of their names: a format ends with the first
@@ -333,7 +340,7 @@ impl<I: Iterator<Item = String>> Scan<'_, I> {
 
     /// The time is over: those who did not answer so far are down.
     fn give_up(&mut self) {
-        let seconds = self.options.time_limit.as_secs();
+        let seconds = self.time_limit().as_secs();
         self.tell(&format!("the search ends after {seconds} s"));
         for index in 0..self.hosts.len() {
             let name = self.hosts[index].name.clone();

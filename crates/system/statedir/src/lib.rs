@@ -12,9 +12,11 @@ mod memo;
 mod running;
 mod said;
 mod slots;
+mod zeroconf;
 
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use running::{RecordError, Running, RunningJob};
 pub use slots::{SlotLock, SlotName, try_slot_by_name};
+pub use zeroconf::{FoundHosts, Keeper, Kept};

@@ -1,5 +1,6 @@
-//! The domain of this machine, for `-d`.
+//! What this machine says about itself: its `PATH`, and its domain for `-d`.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -7,6 +8,7 @@ use std::path::Path;
 /// What this machine says about itself, read once.
 #[derive(Clone, Debug, Default)]
 pub struct Surroundings {
+    path: OsString,
     host_variables: Vec<String>,
     node_name: String,
     hosts: String,
@@ -22,11 +24,17 @@ impl Surroundings {
     pub fn read() -> Surroundings {
         let variable = |name| std::env::var(name).ok();
         Surroundings {
+            path: std::env::var_os("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
             host_variables: ["HOST", "HOSTNAME"].into_iter().filter_map(variable).collect(),
             node_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             hosts: text_of(Path::new("/etc/hosts")),
             resolver: text_of(Path::new("/etc/resolv.conf")),
         }
+    }
+
+    /// Where compilers are.
+    pub(crate) fn path(&self) -> &OsString {
+        &self.path
     }
 
     /// The domain of this machine: of the name in `HOST` or `HOSTNAME`, of the machine's name, of
@@ -78,6 +86,7 @@ mod tests {
     #[track_caller]
     fn check(variables: &[&str], node: &str, hosts: &str, resolver: &str, expected: Option<&str>) {
         let surroundings = Surroundings {
+            path: OsString::new(),
             host_variables: variables.iter().map(|text| (*text).to_owned()).collect(),
             node_name: node.to_owned(),
             hosts: hosts.to_owned(),
