@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 15] = [
+const PACKAGES: [&str; 18] = [
     "distcc",
     "distcc-pump",
     "makepkg",
@@ -18,6 +18,9 @@ const PACKAGES: [&str; 15] = [
     "gcc-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
     "iproute2",
+    "avahi-daemon",
+    "avahi-utils",
+    "dbus",
     "nftables",
     "openssh-client",
     "openssh-server",

@@ -24,6 +24,8 @@ const MOST_SLOTS: u32 = 10_000;
 pub struct HostList {
     /// The hosts in the order they were written.
     pub hosts: Vec<HostSpec>,
+    /// `+zeroconf`: where in `hosts` those belong that announce themselves on the network.
+    pub zeroconf: Option<usize>,
     /// `--randomize`: every client shuffles the list.
     pub randomize: bool,
     /// `--localslots=N`: how many jobs that have to stay run here at once. Where the list does not
@@ -125,6 +127,7 @@ impl HostList {
     pub fn parse(text: &str) -> Result<HostList, HostsError> {
         let mut list = HostList {
             hosts: Vec::new(),
+            zeroconf: None,
             randomize: false,
             n_local_slots: None,
             n_local_cpp_slots: 8,
@@ -147,10 +150,7 @@ impl HostList {
         } else if let Some(value) = list_option(entry, "--localslots") {
             self.n_local_slots = Some(limit(value)?);
         } else if entry == "+zeroconf" {
-            return Err(SpecError::NotYet {
-                what: "finding hosts by zeroconf is",
-                instead: "name the hosts: HOST/LIMIT",
-            });
+            self.zeroconf.get_or_insert(self.hosts.len());
         } else if entry.starts_with("--") {
             return Err(SpecError::UnknownListOption);
         } else {
@@ -406,12 +406,20 @@ mod tests {
         check("red,fast", "bad host `red,fast`: `,fast` is no option of a host");
         check("red,cpp", "bad host `red,cpp`: `,cpp` needs `,lzo`");
         check("--localslots=x", "bad host `--localslots=x`: `x` is no limit of jobs");
+        check("+zeroconf,lzo", "bad host `+zeroconf,lzo`: no name that a host can have");
         check("--fast", "bad host `--fast`: no option of a host list");
     }
 
     #[test]
+    fn zeroconf_has_its_place_among_the_hosts() {
+        let place = |text: &str| HostList::parse(text).unwrap().zeroconf;
+        assert_eq!(place("red blue"), None);
+        assert_eq!(place("+zeroconf red"), Some(0));
+        assert_eq!(place("red --randomize +zeroconf blue +zeroconf"), Some(1));
+    }
+
+    #[test]
     fn what_is_not_supported_yet_says_so() {
-        check("+zeroconf", "bad host `+zeroconf`: finding hosts by zeroconf is not supported yet");
         check("red,auth", "bad host `red,auth`: GSS-API authentication is not supported yet");
     }
 

@@ -31,6 +31,8 @@ pub(crate) enum Cause {
     BadHostList,
     /// A list without hosts.
     EmptyHostList,
+    /// A list without hosts but those that zeroconf would find, and it found none.
+    NothingDiscovered,
     /// Every host is marked `,down`.
     HostsDown,
     /// Every host failed a short while ago.
@@ -118,7 +120,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 49] = [
+const OTHERS: [Cause; 50] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -126,6 +128,7 @@ const OTHERS: [Cause; 49] = [
     Cause::NoHostList,
     Cause::BadHostList,
     Cause::EmptyHostList,
+    Cause::NothingDiscovered,
     Cause::HostsDown,
     Cause::HostsBackedOff,
     Cause::NoSlot,
@@ -219,6 +222,7 @@ impl Cause {
             | Cause::NoHostList
             | Cause::BadHostList
             | Cause::EmptyHostList
+            | Cause::NothingDiscovered
             | Cause::HostsDown
             | Cause::HostsBackedOff
             | Cause::NoSlot
@@ -312,6 +316,12 @@ impl Cause {
             Cause::EmptyHostList => {
                 ("empty-host-list", "the host list is empty", "name servers in it: HOST/LIMIT ...")
             }
+            Cause::NothingDiscovered => (
+                "nothing-discovered",
+                "zeroconf found no host, and the host list has no others",
+                "start `distccd --zeroconf` on machines of this network that have the same gcc, or \
+                 name them: DISTCC_HOSTS='HOST/LIMIT ...'; `lsdistcc --zeroconf -v` tells more",
+            ),
             Cause::HostsDown => (
                 "hosts-down",
                 "every host of the list is marked as down",

@@ -26,7 +26,7 @@ const MOST_TRIES_WITHOUT_BACKOFF: u32 = 3;
 
 /// Compiles `job` on a server, or here where that does not work. `words` is the user's command.
 pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
-    let found = match host_list::read(&context.settings) {
+    let found = match host_list::for_job(context) {
         Ok(found) => found,
         Err(missing) => return without_list(context, words, &job, &missing),
     };

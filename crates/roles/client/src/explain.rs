@@ -19,6 +19,7 @@ use crate::invocation;
 use crate::json::Json;
 use crate::log::clean;
 use crate::response_files::WorkingDirectory;
+use crate::zeroconf::Asking;
 
 /// Answers `distcc --explain WORDS...` on standard output. Nothing is run, no slot taken, no host
 /// asked.
@@ -84,7 +85,8 @@ impl Explanation {
         let expanded = expand(&command, &WorkingDirectory);
         let decision = decide(&expanded);
         let words = explain(&expanded);
-        let found = host_list::read(&context.settings);
+        let (settings, state) = (&context.settings, context.state.as_ref());
+        let found = host_list::read_with_found(settings, state, &context.log, Asking::Forbidden);
         let sent = match &decision {
             Decision::Distribute(job) => command_to_send(context, job),
             Decision::CompileHere(_) => Vec::new(),

@@ -3,9 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use hosts::{HostList, HostsError};
+use statedir::StateDir;
 
-use crate::Settings;
 use crate::cause::Cause;
+use crate::log::Log;
+use crate::zeroconf::{self, Asking};
+use crate::{Context, Settings};
 
 /// The host list of the whole machine. Source: distcc(1) 3.4.
 const SYSTEM_FILE: &str = "/etc/distcc/hosts";
@@ -24,6 +27,8 @@ pub(crate) enum Missing {
     Bad { place: String, error: HostsError },
     /// A file that is no text.
     NoText { place: String },
+    /// No hosts but those that zeroconf would find, and why it found none.
+    Undiscovered { why: String },
 }
 
 impl Missing {
@@ -32,6 +37,7 @@ impl Missing {
         match self {
             Missing::Nowhere => Cause::NoHostList,
             Missing::Bad { .. } | Missing::NoText { .. } => Cause::BadHostList,
+            Missing::Undiscovered { .. } => Cause::NothingDiscovered,
         }
     }
 
@@ -42,6 +48,9 @@ impl Missing {
                 ("there is no host list".to_owned(), "set DISTCC_HOSTS='HOST/LIMIT ...'")
             }
             Missing::Bad { place, error } => (format!("{place}: {error}"), error.hint()),
+            Missing::Undiscovered { why } => {
+                (format!("zeroconf found no host: {why}"), self.cause().remedy())
+            }
             Missing::NoText { place } => (format!("{place} is not UTF-8 text"), ""),
         }
     }
@@ -55,6 +64,24 @@ pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
         Ok(list) => Ok(Found { list, place }),
         Err(error) => Err(Missing::Bad { place, error }),
     }
+}
+
+/// As [`read`], with the hosts that zeroconf finds, if the list wants those.
+pub(crate) fn read_with_found(
+    settings: &Settings,
+    state: Option<&StateDir>,
+    log: &Log,
+    asking: Asking,
+) -> Result<Found, Missing> {
+    let mut found = read(settings)?;
+    zeroconf::fill_in(&mut found.list, state, log, asking)
+        .map_err(|why| Missing::Undiscovered { why })?;
+    Ok(found)
+}
+
+/// The list for a job.
+pub(crate) fn for_job(context: &Context) -> Result<Found, Missing> {
+    read_with_found(&context.settings, context.state.as_ref(), &context.log, Asking::Allowed)
 }
 
 fn text(settings: &Settings) -> Option<(String, Vec<u8>)> {

@@ -29,6 +29,7 @@ mod slots;
 mod source;
 mod ssh;
 mod verdict;
+mod zeroconf;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

@@ -2,12 +2,14 @@
 
 use std::io::Write;
 
+use statedir::StateDir;
 use wire::Exit;
 
 use crate::Settings;
-use crate::host_list::{self, Missing};
+use crate::host_list::{self, Found, Missing};
 use crate::invocation::OwnCommand;
 use crate::log::Log;
+use crate::zeroconf::Asking;
 
 const HELP: &str = "\
 usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that gives the same object
@@ -35,7 +37,7 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
             "distcc {} (distcc-rs; speaks the protocols 1 and 2 of distcc 3.4)\n",
             env!("CARGO_PKG_VERSION")
         ),
-        OwnCommand::ShowHosts | OwnCommand::Slots => match host_list::read(settings) {
+        OwnCommand::ShowHosts | OwnCommand::Slots => match whole_list(settings, log) {
             Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
             Ok(found) => found.list.hosts.iter().map(|spec| format!("{spec}\n")).collect(),
             Err(missing) => return complain(&missing, log),
@@ -47,12 +49,17 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
     }
 }
 
+fn whole_list(settings: &Settings, log: &Log) -> Result<Found, Missing> {
+    let state = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref()).ok();
+    host_list::read_with_found(settings, state.as_ref(), log, Asking::Allowed)
+}
+
 /// Says why there is no host list, and gives the code to exit with.
 pub(crate) fn complain(missing: &Missing, log: &Log) -> Exit {
     let (text, hint) = missing.explained();
     log.error(&text, hint);
     match missing {
-        Missing::Nowhere => Exit::NO_HOSTS,
+        Missing::Nowhere | Missing::Undiscovered { .. } => Exit::NO_HOSTS,
         Missing::Bad { .. } | Missing::NoText { .. } => Exit::BAD_HOST_SPEC,
     }
 }

@@ -41,6 +41,26 @@ pub fn bind_to_this_thread(command: &mut Command) {
     }
 }
 
+/// Has the child of `command` live on by itself: in a session of its own, so that no terminal's
+/// signal reaches it, and without any descriptor of ours but its standard streams, so that nobody
+/// waits for it who waits for us.
+pub fn detach(command: &mut Command) {
+    // SAFETY: the closure runs in the child after fork. It calls setsid and close_range, which are
+    // async-signal-safe system calls, and neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(|| {
+            // Fails only for the leader of a process group, which a new child is not.
+            libc::setsid();
+            // They are closed by exec, not now: through one of them the parent hears of errors.
+            // Kernels before 5.11 do not know this, and leave them open.
+            let (first, last) = (3_u32, u32::MAX);
+            let flags = libc::CLOSE_RANGE_CLOEXEC;
+            libc::syscall(libc::SYS_close_range, first, last, flags);
+            Ok(())
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +71,22 @@ mod tests {
         command.args(["-c", "ulimit -c"]);
         bind_to_this_thread(&mut command);
         assert_eq!(command.output().unwrap().stdout, b"0\n");
+    }
+
+    #[test]
+    fn a_detached_child_has_its_own_session_and_no_descriptors_of_ours() {
+        use std::os::fd::AsRawFd;
+        let file = std::fs::File::open("/dev/null").unwrap();
+        // SAFETY: fcntl with these arguments only clears the descriptor's close-on-exec flag.
+        assert_eq!(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_SETFD, 0) }, 0);
+        let fields = "set -- $(cat /proc/$$/stat); echo $1 $6; ls /proc/$$/fd";
+        let mut command = Command::new("sh");
+        command.args(["-c", fields]);
+        detach(&mut command);
+        let said = String::from_utf8(command.output().unwrap().stdout).unwrap();
+        let mut words = said.split_whitespace();
+        assert_eq!(words.next(), words.next(), "{said}");
+        assert!(!words.any(|word| word == file.as_raw_fd().to_string()), "{said}");
     }
 
     #[test]

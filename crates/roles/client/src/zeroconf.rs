@@ -1,0 +1,181 @@
+//! `+zeroconf`: the hosts that announce themselves on the local network.
+//!
+//! The client itself does not ask the network: that takes a second and more code than all the
+//! rest of it. `lsdistcc` does, started by the first client that needs hosts, and keeps them in
+//! the state folder for all. A client only waits when nothing is kept at all.
+
+use std::ffi::OsString;
+use std::io;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use hosts::{Host, HostList, HostSpec};
+use statedir::{FoundHosts, StateDir};
+
+use crate::cause::Cause;
+use crate::log::Log;
+
+/// The longest wait for hosts when none are kept. `lsdistcc` ends after 1.5 s, and the wait with
+/// it; the rest is for machines that are busy.
+const PATIENCE: Duration = Duration::from_secs(4);
+
+/// The pause between two looks at what is kept.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// The network is asked once in so long, by whichever client is the first.
+const LEAST_PAUSE: Duration = Duration::from_secs(15);
+
+/// The most hosts that are taken.
+const MOST_HOSTS: usize = 256;
+
+/// Whether the network may be asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asking {
+    Allowed,
+    /// What is kept has to do.
+    Forbidden,
+}
+
+/// Puts the hosts that were found into the list, where `+zeroconf` stands in it.
+///
+/// # Errors
+/// Why there are none, if the list has no others either.
+pub(crate) fn fill_in(
+    list: &mut HostList,
+    state: Option<&StateDir>,
+    log: &Log,
+    asking: Asking,
+) -> Result<(), String> {
+    let Some(position) = list.zeroconf else { return Ok(()) };
+    match find(state, log, asking) {
+        Ok(found) => {
+            let shown: Vec<String> = found.iter().map(|spec| spec.host.to_string()).collect();
+            log.info(&format!("hosts found by zeroconf: {}", shown.join(", ")));
+            let position = position.min(list.hosts.len());
+            list.hosts.splice(position..position, found);
+            Ok(())
+        }
+        Err(nobody) if list.hosts.is_empty() => Err(nobody.why),
+        Err(Nobody { why, is_news }) => {
+            // With other hosts the job is none the worse: it is said once for each time that the
+            // network was asked.
+            if is_news {
+                let text = format!("zeroconf found no host: {why}; going on with the other hosts");
+                log.warning(&text, Cause::NothingDiscovered.remedy());
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Why there are no hosts.
+struct Nobody {
+    why: String,
+    /// Whether nobody can have been told yet.
+    is_news: bool,
+}
+
+fn find(state: Option<&StateDir>, log: &Log, may_ask: Asking) -> Result<Vec<HostSpec>, Nobody> {
+    let news = |why: String| Nobody { why, is_news: true };
+    let state =
+        state.ok_or_else(|| news("there is no state folder to keep hosts in".to_owned()))?;
+    let hosts = state.found_hosts().map_err(|error| news(format!("the state folder: {error}")))?;
+    let kept = hosts.read().filter(statedir::Kept::is_usable);
+    let mut asking = None;
+    if may_ask == Asking::Allowed && !kept.as_ref().is_some_and(statedir::Kept::is_fresh) {
+        match ask(state, &hosts) {
+            Ok(child) => asking = child,
+            // What is kept will do for now.
+            Err(error) if kept.is_some() => log.info(&format!("zeroconf: {error}")),
+            Err(error) => {
+                // For those who come next.
+                let _ = hosts.note_trouble(&error.to_string()).and_then(|()| hosts.write(&[]));
+                return Err(news(error.to_string()));
+            }
+        }
+    }
+    let is_news = asking.is_some();
+    let kept = kept.or_else(|| (may_ask == Asking::Allowed).then(|| wait(&hosts, asking))?);
+    let nobody = |why: String| Nobody { why, is_news };
+    let Some(kept) = kept else {
+        let said = hosts.trouble();
+        return Err(nobody(said.unwrap_or_else(|| "no answer so far".to_owned())));
+    };
+    let found: Vec<HostSpec> = kept.text.lines().take(MOST_HOSTS).filter_map(host).collect();
+    if found.is_empty() {
+        let said = hosts.trouble();
+        return Err(nobody(said.unwrap_or_else(|| "no server answered".to_owned())));
+    }
+    Ok(found)
+}
+
+/// One line of what is kept: a server on TCP, or nothing that we would use.
+fn host(line: &str) -> Option<HostSpec> {
+    HostSpec::parse(line.trim()).ok().filter(|spec| matches!(spec.host, Host::Tcp { .. }))
+}
+
+/// Has `lsdistcc` ask the network, unless somebody has just done so.
+fn ask(state: &StateDir, hosts: &FoundHosts) -> io::Result<Option<Child>> {
+    if !hosts.claim_question(LEAST_PAUSE)? {
+        return Ok(None);
+    }
+    let mut keep_in = OsString::from("--keep-in=");
+    keep_in.push(state.path());
+    let start = |program: OsString| {
+        let mut command = Command::new(program);
+        command.arg("--zeroconf").arg(&keep_in);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(hosts.trouble_file()?);
+        sys::child::detach(&mut command);
+        command.spawn()
+    };
+    // Beside us, wherever the link that we were called by is; else where PATH has it.
+    let beside =
+        std::fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name("lsdistcc"));
+    let beside = beside.filter(|program| program.exists());
+    let program = beside.map_or_else(|| "lsdistcc".into(), OsString::from);
+    start(program).map(Some).map_err(|error| {
+        io::Error::new(
+            error.kind(),
+            format!("could not start lsdistcc, which asks the network: {error}"),
+        )
+    })
+}
+
+/// Waits for the first hosts. Whoever has not started `lsdistcc` waits for the one who has.
+fn wait(hosts: &FoundHosts, mut asking: Option<Child>) -> Option<statedir::Kept> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        // In this order: it writes, then ends.
+        let has_ended = match &mut asking {
+            Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
+            None => !hosts.was_asked_within(PATIENCE),
+        };
+        if let Some(kept) = hosts.read().filter(statedir::Kept::is_usable) {
+            return Some(kept);
+        }
+        if has_ended && asking.is_some() {
+            // It kept nothing: nobody else shall wait for it.
+            let _ = hosts.write(&[]);
+        }
+        if has_ended || Instant::now() >= deadline {
+            return None;
+        }
+        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_servers_on_tcp_are_taken_from_what_is_kept() {
+        assert!(host("10.0.0.7:3632/4").is_some());
+        assert!(host(" [fe80::7%eth0]:3632/4").is_some());
+        for line in
+            ["", "localhost/8", "user@red", "@red:/bin/sh", "+zeroconf", "--randomize", "a b"]
+        {
+            assert!(host(line).is_none(), "{line}");
+        }
+    }
+}
