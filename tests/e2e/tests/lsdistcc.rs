@@ -87,7 +87,7 @@ type Case = (&'static [&'static str], &'static [&'static str], i32);
 
 /// What both programs do alike. Source: behavior of Debian's lsdistcc 3.4. What it finds ahead
 /// (`-o`) depends on which of several lookups ends first, so formats are compared without that.
-const ALIKE: [Case; 29] = [
+const ALIKE: [Case; 30] = [
     // A format.
     (&["-o0"], &["distcc1", "distcc2", "distcc3"], 0),
     (&["-o0", "distcc%d"], &["distcc1", "distcc2", "distcc3"], 0),
@@ -102,6 +102,7 @@ const ALIKE: [Case; 29] = [
     (&["none%d"], &[], 1),
     // A list.
     (&["distcc1"], &["distcc1"], 0),
+    (&["-v", "distcc1"], &["distcc1"], 0),
     (&["distcc1", "distcc8", "none"], &["distcc1", "distcc8"], 0),
     (&["none"], &[], 1),
     (&["-x", "none"], &[], 1),
@@ -284,4 +285,59 @@ fn ipv6_hosts_are_found() {
     server.wait_for_port(3632);
     let ran = finish(host.command(program("lsdistcc")).args(["::1", "[::1]"]));
     assert_eq!(ran.stdout, "[::1]\n[::1]\n", "{}", ran.stderr);
+}
+
+/// Both programs, the original first.
+fn both() -> [std::path::PathBuf; 2] {
+    [ORIGINAL.into(), program("lsdistcc")]
+}
+
+#[test]
+fn a_host_that_drops_what_comes_is_down_after_the_connect_limit() {
+    let lab = Lab::new(&["red", "green"]);
+    lab.host("red").drop_port(3632);
+    for lsdistcc in both() {
+        let mut command = lab.host("green").command(&lsdistcc);
+        let ran = finish(command.args(["-x", "-c200", "red"]));
+        assert_eq!(ran.stdout, "red,down\n", "{}: {}", lsdistcc.display(), ran.stderr);
+    }
+    // And with the limit of the whole search.
+    let mut command = lab.host("green").command(program("lsdistcc"));
+    let ran = finish(command.args(["-x", "-c1000000", "-t1", "red"]));
+    assert_eq!(ran.stdout, "red,down\n", "{}", ran.stderr);
+    assert!(ran.stderr.contains("red: no answer within 1 s"), "{}", ran.stderr);
+}
+
+/// A name server that does not hear the first two questions, and knows every name afterwards.
+const NAME_SERVER: &str = "use Socket; socket(my $s, PF_INET, SOCK_DGRAM, 0); \
+    bind($s, sockaddr_in(53, INADDR_ANY)) or die; $| = 1; print \"up\\n\"; my $n = 0; \
+    while (my $from = recv($s, my $q, 512, 0)) { next if ++$n <= 2; \
+    my $is_a = substr($q, -4, 2) eq \"\\0\\1\"; \
+    my $answer = $is_a ? \"\\xc0\\x0c\\0\\1\\0\\1\\0\\0\\0\\x3c\\0\\4\" . inet_aton('10.77.0.1') : ''; \
+    send($s, substr($q, 0, 2) . \"\\x81\\x80\\0\\1\\0\" . chr($is_a) . \"\\0\\0\\0\\0\" \
+    . substr($q, 12) . $answer, 0, $from); }";
+
+#[test]
+fn a_lookup_that_was_not_heard_is_made_again() {
+    for lsdistcc in both() {
+        // The resolver itself asks again after five seconds.
+        for (patience, expected) in [("-h200", "name.example\n"), ("-h60000", "")] {
+            let world = World::new();
+            let lab = Lab::new(&["red", "green"]);
+            let mut perl = lab.host("red").command("perl");
+            let log = world.folder("logs").join("names");
+            let mut server = Running::start(perl.args(["-e", NAME_SERVER]), log.clone());
+            server.wait("names are served", || server_is_up(&log));
+            lab.host("green").put_etc("resolv.conf", "nameserver 10.77.0.1\n");
+            lab.host("green").put_etc("nsswitch.conf", "hosts: dns\n");
+            let mut command = lab.host("green").command(&lsdistcc);
+            let ran = finish(command.args([patience, "-c0", "-t4", "name.example"]));
+            let shown = lsdistcc.display();
+            assert_eq!(ran.stdout, expected, "{shown} {patience}: {}", ran.stderr);
+        }
+    }
+}
+
+fn server_is_up(log: &std::path::Path) -> bool {
+    std::fs::read_to_string(log).unwrap().contains("up")
 }

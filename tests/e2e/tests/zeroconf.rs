@@ -89,11 +89,15 @@ impl Place {
 
     /// A server on `red` that announces itself.
     fn server(&self, distccd: &Path, more: &[&str]) -> Running {
-        let whitelist = self.folder("red", "whitelist");
+        self.server_on("red", distccd, more)
+    }
+
+    fn server_on(&self, host: &str, distccd: &Path, more: &[&str]) -> Running {
+        let whitelist = self.folder(host, "whitelist");
         for name in ["gcc", "x86_64-linux-gnu-gcc"] {
             let _ = std::os::unix::fs::symlink("/bin/true", whitelist.join(name));
         }
-        let mut command = self.on("red", distccd);
+        let mut command = self.on(host, distccd);
         command
             .args(["--daemon", "--no-detach", "--zeroconf", "--allow", "10.77.0.0/24"])
             .args(["--jobs", "3", "--log-stderr", "--log-level", "info"])
@@ -102,7 +106,7 @@ impl Place {
         if distccd != Path::new(ORIGINAL_SERVER) {
             command.arg("--compiler-whitelist").arg(&whitelist);
         }
-        let mut server = Running::start(&mut command, self.log("red", "distccd"));
+        let mut server = Running::start(&mut command, self.log(host, "distccd"));
         server.wait_for_port(3632);
         server
     }
@@ -226,6 +230,16 @@ fn our_client_finds_our_server_without_avahi() {
     let place = Place::new();
     let server = place.our_server();
     place.compile_there(&program("distcc"), &server);
+}
+
+#[test]
+fn servers_on_machines_of_one_name_are_told_apart() {
+    let place = Place::new();
+    // The hosts of a lab all have the name of this machine.
+    let _first = place.our_server();
+    let second = place.server_on("green", &program("distccd"), &[]);
+    wait_until("it is announced", || second.log().contains("announced on the network"));
+    wait_until("both are found", || place.found() == "10.77.0.1:3632/3\n10.77.0.2:3632/3\n");
 }
 
 #[test]

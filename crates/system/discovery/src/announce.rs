@@ -101,9 +101,8 @@ impl Announcement {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left).ok()? {
-                DaemonEvent::Announce(name, interface) if name == self.full_name => {
-                    return Some(News::Sent { interface });
-                }
+                // Of our only service, whatever its name has become.
+                DaemonEvent::Announce(_, interface) => return Some(News::Sent { interface }),
                 DaemonEvent::NameChange(change) => {
                     return Some(News::Renamed { name: change.new_name });
                 }
