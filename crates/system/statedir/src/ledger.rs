@@ -369,8 +369,9 @@ fn text(field: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&unescaped(field)?).into_owned())
 }
 
-/// FNV-1a, 32 bits: enough to tell a torn line, and cheap.
-fn checksum(bytes: &[u8]) -> u32 {
+/// The checksum of a line's fields. FNV-1a, 32 bits: enough to tell a torn line, and cheap.
+#[must_use]
+pub fn checksum(bytes: &[u8]) -> u32 {
     bytes.iter().fold(0x811c_9dc5, |sum, byte| (sum ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 

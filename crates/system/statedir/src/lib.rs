@@ -16,6 +16,7 @@ mod zeroconf;
 
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
+pub use ledger::checksum as ledger_checksum;
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use running::{RecordError, Running, RunningJob};
 pub use slots::{SlotLock, SlotName, try_slot_by_name};
