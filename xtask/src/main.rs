@@ -1,8 +1,9 @@
-//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `reasons`.
+//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `identity`, `reasons`.
 
 mod debian;
 mod demo;
 mod fuzz;
+mod identity;
 mod test;
 mod tidy;
 
@@ -17,6 +18,8 @@ usage: cargo xtask CHORE
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
+  identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original]
+                  run generated commands with and without servers, compare all they leave
   reasons         write docs/reasons.md anew from the code
   options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
@@ -28,6 +31,7 @@ fn main() -> ExitCode {
         Some("test") => test::run(),
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
+        Some("identity") => identity::run(&words[1..]),
         Some("reasons") => write_reasons(),
         Some("options") => write_options(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),

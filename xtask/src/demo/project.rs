@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
+use identity::{Packages, Wanted};
 
 /// A project and where its sources lie.
 pub(super) struct Project {
@@ -21,19 +22,11 @@ pub(super) struct Project {
     program: Option<(&'static str, &'static str, &'static str)>,
 }
 
-/// The manifest of a package that has the sources as its dependencies.
-const MANIFEST: &str = "\
-[package]
-name = \"sources\"
-version = \"0.0.0\"
-edition = \"2021\"
-[lib]
-path = \"lib.rs\"
-[dependencies]
-lua-src = \"=547.0.0\"
-harfbuzz-sys = { version = \"=0.6.1\", default-features = false }
-[workspace]
-";
+/// The packages that carry the sources.
+const PACKAGES: [Wanted<'static>; 2] = [
+    ("lua-src", "\"=547.0.0\""),
+    ("harfbuzz-sys", "{ version = \"=0.6.1\", default-features = false }"),
+];
 
 /// A program that tries the Lua library out: the package has none of its own.
 const LUA_PROGRAM: &str = r#"#include "lauxlib.h"
@@ -65,27 +58,11 @@ const NOT_HARFBUZZ: [&str; 13] = [
 
 /// Fetches the packages that carry the sources.
 pub(super) fn fetch(folder: &Path) -> Result<Vec<Project>> {
-    std::fs::create_dir_all(folder)?;
-    std::fs::write(folder.join("Cargo.toml"), MANIFEST)?;
-    std::fs::write(folder.join("lib.rs"), "")?;
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version", "1", "--manifest-path"])
-        .arg(folder.join("Cargo.toml"))
-        .output()
-        .context("could not start cargo metadata")?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
-    let package = |name: &str| -> Result<PathBuf> {
-        let packages = metadata["packages"].as_array().context("no packages")?;
-        let package = packages.iter().find(|package| package["name"] == name);
-        let manifest = package.and_then(|package| package["manifest_path"].as_str());
-        let folder = manifest.and_then(|path| Path::new(path).parent());
-        Ok(folder.with_context(|| format!("cargo did not fetch {name}"))?.to_owned())
-    };
+    let packages = Packages::fetch(folder, &PACKAGES)?;
     Ok(vec![
         Project {
             name: "Lua",
-            sources: package("lua-src")?.join("lua-5.4.7"),
+            sources: packages.folder("lua-src")?.join("lua-5.4.7"),
             extension: ".c",
             compiler: "CC",
             flags: "-O2 -Wall -std=gnu99 -DLUA_USE_POSIX",
@@ -95,7 +72,7 @@ pub(super) fn fetch(folder: &Path) -> Result<Vec<Project>> {
         .with_objects(|_| true)?,
         Project {
             name: "HarfBuzz",
-            sources: package("harfbuzz-sys")?.join("harfbuzz/src"),
+            sources: packages.folder("harfbuzz-sys")?.join("harfbuzz/src"),
             extension: ".cc",
             compiler: "CXX",
             flags: "-O1 -std=c++11 -fno-exceptions -fno-rtti -DHAVE_PTHREAD",

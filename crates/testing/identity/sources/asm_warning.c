@@ -1,0 +1,2 @@
+__asm__(".section .text\n.warning \"said by the assembler\"\n");
+int f(int a) { int unused; return a; }

@@ -1,0 +1,2 @@
+#define FORCED 1
+struct forced { int a; };

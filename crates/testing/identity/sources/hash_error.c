@@ -1,0 +1,3 @@
+int before;
+#error this ends it
+int after = ;

@@ -1,0 +1,3 @@
+#include "common.h"
+#warning this is only a warning: TEXT(x)
+int x = LEVEL;

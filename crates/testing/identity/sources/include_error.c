@@ -1,0 +1,3 @@
+#include "common.h"
+#include "sub/broken.h"
+int x = 1;

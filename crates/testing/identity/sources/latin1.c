@@ -1,0 +1,2 @@
+const char *latin1 = "Grüße"; /* ä */
+int x = "ÿ";

@@ -1,0 +1,1 @@
+int no_newline(int a) { int unused; return a; }

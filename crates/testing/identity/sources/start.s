@@ -1,0 +1,5 @@
+	.text
+	.globl start
+start:
+	movl $1, %eax
+	ret

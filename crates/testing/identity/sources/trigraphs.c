@@ -1,0 +1,6 @@
+??=include "common.h"
+const char *text = "what??!";
+int array??(2??) = ??< 1, 2 ??>;
+// a comment that goes on ??/
+int hidden;
+const char *odd = "??" "=?";

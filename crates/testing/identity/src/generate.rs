@@ -1,0 +1,368 @@
+//! One case: a command line that a seed decides.
+
+use std::path::Path;
+
+use crate::options::{C_DIALECTS, CXX_DIALECTS, POOLS};
+use crate::random::Random;
+use crate::sources::{Language, SQLITE_ONCE_IN, Source, Tree};
+
+/// How the client is called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Launch {
+    /// `distcc COMPILER ...`.
+    Distcc,
+    /// `COMPILER ...`, where the compiler's name is a link to distcc.
+    Masquerade,
+}
+
+/// Words that belong together.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    pub(crate) words: Vec<String>,
+    /// Whether they stand in a response file.
+    pub(crate) in_file: bool,
+    /// Whether the case makes no sense without them.
+    pub(crate) is_needed: bool,
+}
+
+/// What lies at the output's place before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Before {
+    Nothing,
+    /// An older file.
+    File(&'static str),
+    /// A symbolic link to a file.
+    Link(&'static str),
+}
+
+/// A command to run twice, and where.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) number: usize,
+    pub(crate) launch: Launch,
+    pub(crate) compiler: String,
+    pub(crate) groups: Vec<Group>,
+    pub(crate) environment: Vec<(&'static str, String)>,
+    /// The working directory, below the folder of the case.
+    pub(crate) directory: &'static str,
+    /// The trees whose files it may read, by their place in the list.
+    pub(crate) trees: Vec<usize>,
+    pub(crate) before: Before,
+}
+
+impl Case {
+    /// The words of the command, and the response files that it needs: names and contents.
+    pub(crate) fn render(&self) -> (Vec<String>, Vec<(String, String)>) {
+        let mut words = vec![self.compiler.clone()];
+        let mut files: Vec<(String, String)> = Vec::new();
+        let mut was_in_file = false;
+        for group in &self.groups {
+            if !group.in_file {
+                words.extend_from_slice(&group.words);
+            } else {
+                if !was_in_file {
+                    let name = format!("args{}.rsp", files.len());
+                    words.push(format!("@{name}"));
+                    files.push((name, String::new()));
+                }
+                let (_, content) = files.last_mut().expect("one was just pushed");
+                for word in &group.words {
+                    *content += &quoted_for_file(word);
+                    content.push('\n');
+                }
+            }
+            was_in_file = group.in_file;
+        }
+        (words, files)
+    }
+}
+
+/// A word as a response file has it.
+fn quoted_for_file(word: &str) -> String {
+    format!("\"{}\"", word.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// Makes case `number` of the run with `seed`, for a folder.
+pub(crate) fn case(seed: u64, number: usize, root: &Path, trees: &[Tree]) -> Case {
+    let random = Random::of_case(seed, number);
+    let is_large = number % SQLITE_ONCE_IN == SQLITE_ONCE_IN - 1;
+    let mut generator = Generator {
+        random,
+        root: root.display().to_string(),
+        directory: "",
+        cxx: false,
+        clang: false,
+    };
+    let weights: Vec<(usize, usize)> =
+        trees.iter().enumerate().map(|(index, tree)| (tree.weight, index)).collect();
+    let tree = if is_large { trees.len() - 1 } else { *generator.random.weighted(&weights) };
+    generator.case(number, tree, &trees[tree])
+}
+
+struct Generator {
+    random: Random,
+    root: String,
+    directory: &'static str,
+    cxx: bool,
+    clang: bool,
+}
+
+impl Generator {
+    fn case(mut self, number: usize, tree: usize, from: &Tree) -> Case {
+        let source = self.random.pick(&from.sources).clone();
+        self.directory = if self.random.chance(8) { "sub" } else { "" };
+        let compiler = self.compiler(source.language);
+        let calm = self.random.chance(40);
+        let mut groups = self.options(&source, calm);
+        self.random.shuffle(&mut groups);
+        self.insert_needed(&mut groups, from);
+        self.insert_mode(&mut groups);
+        let before = self.insert_output(&mut groups, &source);
+        self.insert_sources(&mut groups, from, &source);
+        if self.random.chance(6) {
+            let start = self.random.below(groups.len());
+            let n_groups = 1 + self.random.below(groups.len() - start);
+            groups[start..start + n_groups].iter_mut().for_each(|group| group.in_file = true);
+        }
+        let masquerades = !compiler.contains('/') && self.random.chance(20);
+        Case {
+            number,
+            launch: if masquerades { Launch::Masquerade } else { Launch::Distcc },
+            compiler,
+            groups,
+            environment: self.environment(),
+            directory: self.directory,
+            trees: if tree == 0 { vec![0] } else { vec![0, tree] },
+            before,
+        }
+    }
+
+    fn compiler(&mut self, language: Language) -> String {
+        let names: &[(usize, &str)] = if language.is_cxx() {
+            self.cxx = true;
+            &[
+                (42, "g++"),
+                (27, "clang++"),
+                (7, "c++"),
+                (3, "gcc"),
+                (3, "clang"),
+                (3, "g++-12"),
+                (3, "x86_64-linux-gnu-g++"),
+                (3, "/usr/bin/g++"),
+                (2, "clang++-14"),
+            ]
+        } else {
+            &[
+                (42, "gcc"),
+                (27, "clang"),
+                (7, "cc"),
+                (3, "g++"),
+                (2, "clang++"),
+                (3, "gcc-12"),
+                (3, "x86_64-linux-gnu-gcc"),
+                (3, "/usr/bin/gcc"),
+                (2, "clang-14"),
+                (1, "c99"),
+            ]
+        };
+        let name = *self.random.weighted(names);
+        self.clang = name.contains("clang");
+        name.to_owned()
+    }
+
+    fn options(&mut self, source: &Source, calm: bool) -> Vec<Group> {
+        let mut groups = Vec::new();
+        for pool in &POOLS {
+            if !self.random.chance(if calm { pool.percent / 2 } else { pool.percent }) {
+                continue;
+            }
+            let own = if self.clang { pool.clang } else { pool.gcc };
+            let n_options = 1 + self.random.below(if calm { 1 } else { pool.most });
+            for _ in 0..n_options {
+                let index = self.random.below(pool.both.len() + own.len());
+                let option = pool.both.get(index).unwrap_or_else(|| &own[index - pool.both.len()]);
+                groups.push(self.group(option));
+            }
+        }
+        let dialects = match source.language {
+            Language::C | Language::ObjectiveC => C_DIALECTS,
+            Language::Cxx | Language::ObjectiveCxx => CXX_DIALECTS,
+            Language::Assembler => &[],
+        };
+        // Some of our own sources need the dialect of their subject.
+        let needed = match source.path.as_str() {
+            "concepts.cpp" | "source_location.cpp" => Some("-std=c++20"),
+            "modern.C" => Some("-std=c++17"),
+            "trigraphs.c" => Some("-std=c99"),
+            _ => None,
+        };
+        if let Some(dialect) = needed.filter(|_| self.random.chance(80)) {
+            groups.push(self.group(dialect));
+        } else if !dialects.is_empty() && self.random.chance(35) {
+            let dialect = *self.random.pick(dialects);
+            groups.push(self.group(dialect));
+        }
+        groups
+    }
+
+    /// The words of an option, with the names of this case.
+    fn group(&self, option: &str) -> Group {
+        let words = option.split(' ').map(|word| {
+            word.replace('~', " ").replace("HERE/", self.here()).replace("ROOT", &self.root)
+        });
+        Group { words: words.collect(), in_file: false, is_needed: false }
+    }
+
+    /// The way from the working directory to the folder of the case.
+    fn here(&self) -> &'static str {
+        if self.directory.is_empty() { "" } else { "../" }
+    }
+
+    /// A path of a file, spelled in one of the ways that lead to it.
+    fn path(&mut self, path: &str) -> String {
+        let here = self.here();
+        match self.random.below(20) {
+            0..=2 => format!("{}/{path}", self.root),
+            3 => format!("./{here}{path}"),
+            4 => format!("{here}sub/../{path}"),
+            5 => format!("{here}./{path}"),
+            6 => format!("{here}include//..//{path}"),
+            _ => format!("{here}{path}"),
+        }
+    }
+
+    /// What the sources of a tree need.
+    fn insert_needed(&mut self, groups: &mut Vec<Group>, from: &Tree) {
+        for include in from.includes {
+            let place = format!("HERE/{}/{include}", from.name);
+            let place =
+                if self.random.chance(25) { format!("-I {place}") } else { format!("-I{place}") };
+            self.insert(groups, &place);
+        }
+        for option in from.options {
+            self.insert(groups, option);
+        }
+    }
+
+    fn insert(&mut self, groups: &mut Vec<Group>, option: &str) {
+        let group = Group { is_needed: true, ..self.group(option) };
+        let place = self.random.below(groups.len() + 1);
+        groups.insert(place, group);
+    }
+
+    fn insert_mode(&mut self, groups: &mut Vec<Group>) {
+        let mode = *self.random.weighted(&[
+            (88, "-c"),
+            (3, "-S"),
+            (3, "-E"),
+            (1, "-M"),
+            (1, "-MM"),
+            (1, "-E -P"),
+            (1, "-c -S"),
+            (1, "-fsyntax-only"),
+            (2, ""),
+            (1, "--compile"),
+            (1, "-###"),
+        ]);
+        if !mode.is_empty() {
+            self.insert(groups, mode);
+        }
+    }
+
+    fn insert_output(&mut self, groups: &mut Vec<Group>, source: &Source) -> Before {
+        let stem = Path::new(&source.path).file_stem().unwrap_or_default().to_string_lossy();
+        let stem = stem.replace(' ', "~");
+        let output = match self.random.below(20) {
+            0..=4 => return Before::Nothing,
+            5..=7 => "-o HERE/out.o".to_owned(),
+            8..=10 => format!("-o {stem}.o"),
+            11 => format!("-oHERE/{stem}.o"),
+            12 => "-o HERE/out/deeper/x.o".to_owned(),
+            13 => "-o ROOT/out/x.o".to_owned(),
+            14 => "-o out".to_owned(),
+            15 => "-o HERE/out/two.dots.obj".to_owned(),
+            16 => "-o HERE/out/a~b.o".to_owned(),
+            17 => match self.random.below(4) {
+                0 => "-o /dev/null".to_owned(),
+                1 => "-o no/such/folder.o".to_owned(),
+                2 => "-o -".to_owned(),
+                _ => "--output=HERE/out.o".to_owned(),
+            },
+            _ => "-o HERE/out/x.o".to_owned(),
+        };
+        self.insert(groups, &output);
+        let place = match output.as_str() {
+            "-o HERE/out.o" => "out.o",
+            "-o HERE/out/x.o" => "out/x.o",
+            _ => return Before::Nothing,
+        };
+        match self.random.below(10) {
+            0 => Before::File(place),
+            1 if self.random.chance(30) => Before::Link(place),
+            _ => Before::Nothing,
+        }
+    }
+
+    fn insert_sources(&mut self, groups: &mut Vec<Group>, from: &Tree, source: &Source) {
+        let needs_language = source.path.ends_with(".inc");
+        let language = match source.language {
+            _ if source.path.ends_with(".i") => "cpp-output",
+            _ if source.path.ends_with(".ii") => "c++-cpp-output",
+            _ if source.path.ends_with(".S") => "assembler-with-cpp",
+            Language::C if self.cxx => "c++",
+            Language::C => "c",
+            Language::Cxx => "c++",
+            Language::ObjectiveC => "objective-c",
+            Language::ObjectiveCxx => "objective-c++",
+            Language::Assembler => "assembler",
+        };
+        let mut words = Vec::new();
+        if needs_language || self.random.chance(7) {
+            match self.random.below(3) {
+                0 => words.push(format!("-x{language}")),
+                _ => words.extend(["-x".to_owned(), language.to_owned()]),
+            }
+        }
+        if self.random.chance(1) {
+            words.push("-".to_owned());
+        } else {
+            words.push(self.path(&source.path));
+        }
+        if self.random.chance(3) {
+            words.push("-xnone".to_owned());
+        }
+        if self.random.chance(3) {
+            let other = self.random.pick(&from.sources).path.clone();
+            words.push(self.path(&other));
+        }
+        let group = Group { words, in_file: false, is_needed: true };
+        let place = match self.random.chance(60) {
+            true => groups.len(),
+            false => self.random.below(groups.len() + 1),
+        };
+        groups.insert(place, group);
+    }
+
+    fn environment(&mut self) -> Vec<(&'static str, String)> {
+        let mut environment = Vec::new();
+        let locale = *self.random.weighted(&[(8, "C.UTF-8"), (2, "C")]);
+        environment.push(("LC_ALL", locale.to_owned()));
+        let root = &self.root;
+        let more: [(usize, &'static str, String); 8] = [
+            (3, "CPATH", format!("{root}/include")),
+            (2, "C_INCLUDE_PATH", format!("{root}/system:")),
+            (2, "CPLUS_INCLUDE_PATH", "include:other".to_owned()),
+            (2, "DEPENDENCIES_OUTPUT", format!("{root}/env.d target")),
+            (1, "SUNPRO_DEPENDENCIES", format!("{root}/env2.d")),
+            (25, "SOURCE_DATE_EPOCH", "1700000000".to_owned()),
+            (2, "GCC_COLORS", "error=01;35:quote=01".to_owned()),
+            (1, "TERM", "xterm-256color".to_owned()),
+        ];
+        for (percent, name, value) in more {
+            if self.random.chance(percent) {
+                environment.push((name, value));
+            }
+        }
+        environment
+    }
+}

@@ -1,0 +1,137 @@
+//! The property that a job through servers leaves what the local compiler leaves: generated
+//! commands over real sources run twice at the same place, once by the compiler and once by our
+//! client with two servers, and everything that they leave is compared.
+
+mod generate;
+mod options;
+mod packages;
+mod place;
+mod random;
+mod sources;
+mod stand;
+mod summary;
+mod verdict;
+
+pub use packages::{Packages, Wanted};
+pub use summary::{Failure, Summary};
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use anyhow::{Result, ensure};
+use support::{Kind, Server, ServerOptions, wait_until};
+
+use stand::Stand;
+
+/// The compilers that cases name.
+pub(crate) const COMPILERS: [&str; 14] = [
+    "gcc",
+    "g++",
+    "cc",
+    "c++",
+    "c99",
+    "clang",
+    "clang++",
+    "gcc-12",
+    "g++-12",
+    "clang-14",
+    "clang++-14",
+    "x86_64-linux-gnu-gcc",
+    "x86_64-linux-gnu-g++",
+    "x86_64-linux-gnu-gcc-12",
+];
+
+/// How many compilers each server runs at once.
+const JOBS_PER_SERVER: usize = 4;
+
+/// Which cases to run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Decides all cases.
+    pub seed: u64,
+    /// The numbers of the cases.
+    pub cases: std::ops::Range<usize>,
+    /// Whose servers.
+    pub server: Kind,
+}
+
+/// Runs the cases of `plan` with files below `folder`, and counts. `show` gets every failure as
+/// soon as it is found, and progress every hundred cases.
+///
+/// # Errors
+/// When something around the cases fails: sources that cannot be fetched, files that cannot be
+/// written.
+///
+/// # Panics
+/// When a server does not start, or a command does not end.
+pub fn run(plan: &Plan, folder: &Path, show: &(dyn Fn(&str) + Sync)) -> Result<Summary> {
+    place::clear(folder)?;
+    let trees = sources::lay_out(&folder.join("sources"))?;
+    let servers: Vec<Server> =
+        ["red", "green"].iter().map(|name| start(&folder.join(name), plan.server)).collect();
+    let n_workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let next = AtomicUsize::new(plan.cases.start);
+    let summary = Mutex::new(Summary::default());
+    let failures = folder.join("failures");
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..n_workers)
+            .map(|number| {
+                let stand = Stand::new(folder, number, &servers);
+                let (next, summary, trees, failures) = (&next, &summary, &trees, &failures);
+                scope.spawn(move || -> Result<()> {
+                    let stand = stand?;
+                    loop {
+                        let number = next.fetch_add(1, Ordering::Relaxed);
+                        if !plan.cases.contains(&number) {
+                            return Ok(());
+                        }
+                        let case = generate::case(plan.seed, number, &stand.root, trees);
+                        let again = again(plan, number);
+                        let verdict = verdict::judge(&stand, &case, trees, failures, &again)?;
+                        if let Some(failure) = &verdict.failure {
+                            show(&failure.text);
+                        }
+                        let mut summary = summary.lock().expect("no worker panics with it");
+                        summary.take(verdict);
+                        if summary.n_cases.is_multiple_of(100) {
+                            let n_failures = summary.failures.len();
+                            show(&format!("{} cases, {n_failures} differ", summary.n_cases));
+                        }
+                    }
+                })
+            })
+            .collect();
+        workers
+            .into_iter()
+            .try_for_each(|worker| worker.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
+    })?;
+    let mut summary = summary.into_inner().expect("no worker panicked");
+    summary.failures.sort_by_key(|failure| failure.number);
+    let n_compiled = || servers.iter().map(Server::n_compiled).sum::<usize>();
+    // The servers log a job after its client has the object.
+    wait_until("the servers have logged their jobs", || n_compiled() >= summary.n_remote);
+    summary.n_compiled_by_servers = n_compiled();
+    ensure!(summary.n_cases == plan.cases.len(), "{} cases ran", summary.n_cases);
+    Ok(summary)
+}
+
+/// The command that runs one case alone.
+fn again(plan: &Plan, number: usize) -> String {
+    let server = match plan.server {
+        Kind::Ours => "",
+        Kind::Original => " --server original",
+    };
+    format!("cargo xtask identity --seed {} --only {number}{server}", plan.seed)
+}
+
+fn start(folder: &Path, kind: Kind) -> Server {
+    let mut options = ServerOptions::new(kind);
+    options.n_jobs = JOBS_PER_SERVER;
+    options.compilers = COMPILERS.map(str::to_owned).to_vec();
+    // As root the servers would become another user, to whom this folder may be closed.
+    if rustix::process::geteuid().is_root() {
+        options.more = ["--user", "root"].map(str::to_owned).to_vec();
+    }
+    Server::start(folder, &options)
+}

@@ -1,0 +1,62 @@
+//! `cargo xtask identity`: thousands of generated commands with and without servers.
+
+use ::identity::Plan;
+use anyhow::{Context, Result, bail, ensure};
+use support::Kind;
+
+use crate::{debian, root};
+
+/// What the commands need of Debian.
+pub(crate) const PACKAGES: [&str; 5] = ["gcc", "g++", "gobjc", "gobjc++", "clang"];
+
+/// How many commands run when nothing else is said.
+const DEFAULT_CASES: usize = 2000;
+
+/// Of a hundred cases so many have to be done by servers: else little was compared.
+const LEAST_PERCENT_REMOTE: usize = 30;
+
+/// Runs the cases that the words of the command ask for, and fails where one differs.
+pub(crate) fn run(words: &[String]) -> Result<()> {
+    let plan = plan(words)?;
+    debian::install(&PACKAGES)?;
+    if plan.server == Kind::Original {
+        debian::install(&["distcc"])?;
+    }
+    if std::env::var_os("DISTCC_RS_BIN_DIR").is_none() {
+        crate::build_programs()?;
+    }
+    let show = |text: &str| eprintln!("identity: {text}");
+    let summary = ::identity::run(&plan, &root().join("target/identity"), &show)?;
+    println!("{summary}");
+    ensure!(summary.failures.is_empty(), "{} cases differ", summary.failures.len());
+    ensure!(
+        plan.cases.len() < 100 || summary.percent_remote() >= LEAST_PERCENT_REMOTE,
+        "only {} of a hundred commands were done by servers",
+        summary.percent_remote()
+    );
+    Ok(())
+}
+
+fn plan(words: &[String]) -> Result<Plan> {
+    let (mut seed, mut n_cases, mut first, mut server) = (1, DEFAULT_CASES, 0, Kind::Ours);
+    let mut words = words.iter();
+    while let Some(word) = words.next() {
+        let value = words.next().with_context(|| format!("`{word}` lacks its value"))?;
+        let number = || value.parse().with_context(|| format!("`{value}` is no number"));
+        match word.as_str() {
+            "--seed" => seed = number()? as u64,
+            "--cases" => n_cases = number()?,
+            "--from" => first = number()?,
+            "--only" => (first, n_cases) = (number()?, 1),
+            "--server" => {
+                server = match value.as_str() {
+                    "ours" => Kind::Ours,
+                    "original" => Kind::Original,
+                    _ => bail!("`{value}` is neither `ours` nor `original`"),
+                };
+            }
+            _ => bail!("`{word}` is no option of this chore"),
+        }
+    }
+    Ok(Plan { seed, cases: first..first + n_cases, server })
+}
