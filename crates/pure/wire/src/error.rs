@@ -49,6 +49,13 @@ pub enum WireError {
         /// The limit.
         limit: u64,
     },
+    /// There is no memory for so much as the peer sends, though it keeps to the limits.
+    NoMemory {
+        /// The token whose body it is.
+        name: TokenName,
+        /// The bytes of the body.
+        size: u64,
+    },
     /// A command without a single word.
     EmptyCommand,
     /// A body that is not what LZO1X compression makes, or unpacks to more than the limit.
@@ -83,6 +90,9 @@ impl fmt::Display for WireError {
             }
             WireError::TooLarge { name, size, limit } => {
                 write!(f, "{name} of {size}, more than the limit of {limit}")
+            }
+            WireError::NoMemory { name, size } => {
+                write!(f, "no memory for {size} bytes of {name}")
             }
             WireError::EmptyCommand => f.write_str("a command without a word"),
             WireError::Lzo { name, source } => write!(f, "{name}: {source}"),

@@ -23,6 +23,8 @@ impl Exit {
     pub const CONNECT_FAILED: Exit = Exit(103);
     /// The compiler was ended by something that is not in the source.
     pub const COMPILER_CRASHED: Exit = Exit(104);
+    /// There is not enough memory.
+    pub const OUT_OF_MEMORY: Exit = Exit(105);
     /// The host list cannot be read.
     pub const BAD_HOST_SPEC: Exit = Exit(106);
     /// Reading or writing failed.
@@ -41,12 +43,19 @@ impl Exit {
     pub const ACCESS_DENIED: Exit = Exit(113);
     /// The server has too many jobs.
     pub const BUSY: Exit = Exit(114);
+    /// A file that is needed is not there.
+    pub const NO_SUCH_FILE: Exit = Exit(115);
     /// There is no host to ask.
     pub const NO_HOSTS: Exit = Exit(116);
     /// The server is being stopped.
     pub const GONE: Exit = Exit(117);
     /// Something took too long.
     pub const TIMED_OUT: Exit = Exit(118);
+    /// GSS-API was asked for and cannot be had.
+    pub const GSS_API: Exit = Exit(119);
+
+    /// A shell's code for a command that is not there.
+    pub const COMMAND_NOT_FOUND: Exit = Exit(127);
 
     /// The codes that mean distcc and not the compiler.
     const OWN: std::ops::RangeInclusive<u8> = 100..=120;

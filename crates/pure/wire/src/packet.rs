@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::lzo::LzoError;
 use crate::{Limits, Token, TokenName, Version, WireError, lzo};
 
 /// How much room is made for a body before its bytes arrive. A peer that announces a large body
@@ -38,7 +39,7 @@ impl PacketAssembler {
                 let Some(token) = self.take_token(input)? else { return Ok(None) };
                 judge(token)?;
                 if token.name.has_body() {
-                    self.body.reserve((token.param as usize).min(FIRST_ALLOCATION));
+                    make_room(&mut self.body, (token.param as usize).min(FIRST_ALLOCATION), token)?;
                 }
                 self.current = Some(token);
                 token
@@ -47,6 +48,7 @@ impl PacketAssembler {
         let length = if token.name.has_body() { token.param as usize } else { 0 };
         let n_missing = (length - self.body.len()).min(input.len());
         let (piece, rest) = input.split_at(n_missing);
+        make_room(&mut self.body, piece.len(), token)?;
         self.body.extend_from_slice(piece);
         *input = rest;
         if self.body.len() < length {
@@ -68,6 +70,12 @@ impl PacketAssembler {
         self.n_head = 0;
         Token::from_wire(self.head).map(Some)
     }
+}
+
+/// Makes room for bytes of the body of `token`. What a peer sends must not end us.
+fn make_room(body: &mut Vec<u8>, n_bytes: usize, token: Token) -> Result<(), WireError> {
+    let Token { name, param } = token;
+    body.try_reserve(n_bytes).map_err(|_| WireError::NoMemory { name, size: u64::from(param) })
 }
 
 /// A bulk body as it travels in `version`: the token in front, and the bytes after it.
@@ -97,8 +105,11 @@ pub(crate) fn unpack_bulk(
     if !version.compresses() {
         return Ok(packet.body);
     }
-    lzo::decompress(&packet.body, limits.unpacked_bytes)
-        .map_err(|source| WireError::Lzo { name: packet.token.name, source })
+    let name = packet.token.name;
+    lzo::decompress(&packet.body, limits.unpacked_bytes).map_err(|source| match source {
+        LzoError::NoMemory { size } => WireError::NoMemory { name, size: size as u64 },
+        source => WireError::Lzo { name, source },
+    })
 }
 
 /// The parameter of a token in front of `length` bytes.

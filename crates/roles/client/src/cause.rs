@@ -53,6 +53,8 @@ pub(crate) enum Cause {
     ObjectUnjudged,
     /// The object could not be written.
     OutputUnwritable,
+    /// There is no memory for the answer.
+    OutOfMemory,
     /// The compiler is not on this machine.
     CompilerMissing,
     /// The port is closed.
@@ -120,7 +122,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 50] = [
+const OTHERS: [Cause; 51] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -139,6 +141,7 @@ const OTHERS: [Cause; 50] = [
     Cause::LocalRetry,
     Cause::ObjectUnjudged,
     Cause::OutputUnwritable,
+    Cause::OutOfMemory,
     Cause::CompilerMissing,
     Cause::ConnectionRefused,
     Cause::ConnectTimeout,
@@ -233,6 +236,7 @@ impl Cause {
             | Cause::LocalRetry
             | Cause::ObjectUnjudged
             | Cause::OutputUnwritable
+            | Cause::OutOfMemory
             | Cause::CompilerMissing => Group::Here,
             _ => Group::Host,
         }
@@ -367,6 +371,11 @@ impl Cause {
                 "output-unwritable",
                 "the object could not be written",
                 "look at the folder's permissions and at the disk",
+            ),
+            Cause::OutOfMemory => (
+                "out-of-memory",
+                "this machine has no memory for the server's answer",
+                "run fewer jobs at once, or raise the limit (`ulimit -v`)",
             ),
             Cause::CompilerMissing => (
                 "compiler-missing",
@@ -540,6 +549,7 @@ impl From<&Trouble> for Cause {
             Trouble::Io { .. } => Cause::ConnectionLost,
             Trouble::HungUp => Cause::HungUp,
             Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
+            Trouble::Wire(WireError::NoMemory { .. }) => Cause::OutOfMemory,
             Trouble::Wire(_) => Cause::ProtocolGarbage,
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,

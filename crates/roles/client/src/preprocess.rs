@@ -145,7 +145,8 @@ impl Drop for Preprocessing {
 fn take_all(end: Option<&impl AsFd>, into: &mut Vec<u8>) -> io::Result<bool> {
     let Some(end) = end else { return Ok(false) };
     loop {
-        into.reserve(READ_BYTES);
+        // No memory is no end: the compiler here needs none of ours.
+        into.try_reserve(READ_BYTES).map_err(|_| ErrorKind::OutOfMemory)?;
         match rustix::io::read(end, spare_capacity(into)) {
             Ok(0) => return Ok(true),
             Ok(_) | Err(Errno::INTR) => {}

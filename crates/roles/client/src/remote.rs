@@ -118,6 +118,9 @@ impl Trouble {
                 format!("{} while {step}", plain(source))
             }
             Trouble::HungUp => "it hung up without an answer".to_owned(),
+            Trouble::Wire(WireError::NoMemory { size, .. }) => {
+                format!("no memory is left here for {size} bytes of its answer")
+            }
             Trouble::Wire(WireError::Truncated { awaited }) => {
                 format!("its answer ended before {awaited}")
             }
@@ -170,6 +173,9 @@ impl Trouble {
                  `{compiler}` (a link in /usr/lib/distcc); its log on {} tells",
                 host.name()
             ),
+            Trouble::Wire(WireError::NoMemory { .. }) => {
+                "run fewer jobs at once, or raise the limit (ulimit -v)".to_owned()
+            }
             Trouble::Wire(_) => ssh::hint_for_nonsense(host)
                 .unwrap_or_else(|| format!("is it a distccd that listens at {host}?")),
             Trouble::WrongKind { .. } => format!(
@@ -207,6 +213,7 @@ impl Trouble {
             }
             Trouble::Io { .. } => Exit::IO_ERROR,
             Trouble::HungUp | Trouble::Wire(WireError::Truncated { .. }) => Exit::TRUNCATED,
+            Trouble::Wire(WireError::NoMemory { .. }) => Exit::OUT_OF_MEMORY,
             Trouble::Wire(_) => Exit::PROTOCOL_ERROR,
             Trouble::Refused { exit, .. } => *exit,
             Trouble::Fault(_) | Trouble::Killed { .. } => Exit::COMPILER_CRASHED,
@@ -217,6 +224,8 @@ impl Trouble {
     pub(crate) fn next(&self) -> Next {
         match self {
             Trouble::Refused { exit: Exit::BAD_ARGUMENTS | Exit::TIMED_OUT, .. } => Next::Here,
+            // No host can help this machine.
+            Trouble::Wire(WireError::NoMemory { .. }) => Next::Here,
             // Other jobs, for other compilers, are welcome there.
             Trouble::Refused { exit: Exit::BUSY | Exit::COMPILER_MISSING, .. }
             | Trouble::Killed { .. }

@@ -17,12 +17,18 @@ pub enum LzoError {
         /// The limit the caller gave, in bytes.
         limit: usize,
     },
+    /// There is no memory for what it unpacks to.
+    NoMemory {
+        /// So many bytes.
+        size: usize,
+    },
 }
 
 impl fmt::Display for LzoError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             LzoError::Corrupt => f.write_str("the compressed data is corrupt"),
+            LzoError::NoMemory { size } => write!(f, "no memory for {size} bytes"),
             LzoError::TooLarge { limit } => write!(f, "unpacks to more than {limit} bytes"),
         }
     }
@@ -43,6 +49,9 @@ pub fn compress(input: &[u8]) -> Vec<u8> {
 /// sources and objects come to 3 to 6 times.
 const FIRST_GUESS: usize = 8;
 
+/// What takes more bytes than this is asked for before it is taken.
+const LARGE: usize = 1 << 20;
+
 /// Unpacks a raw LZO1X block to at most `limit` bytes; nothing stays nothing.
 ///
 /// The unpacked size does not travel, and working it out takes a third of the time of unpacking.
@@ -56,15 +65,26 @@ pub fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, LzoError> {
         return Ok(Vec::new());
     }
     let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
-    match unpack(input, guess) {
-        Err(lzokay::Error::OutputOverrun) => {}
-        unpacked => return unpacked.map_err(|_| LzoError::Corrupt),
+    if is_there_room(guess) {
+        match unpack(input, guess) {
+            Err(lzokay::Error::OutputOverrun) => {}
+            unpacked => return unpacked.map_err(|_| LzoError::Corrupt),
+        }
     }
     let size = unpacked_size(input, limit).ok_or(LzoError::Corrupt)?;
     if size > limit {
         return Err(LzoError::TooLarge { limit });
     }
+    if !is_there_room(size) {
+        return Err(LzoError::NoMemory { size });
+    }
     unpack(input, size).map_err(|_| LzoError::Corrupt)
+}
+
+/// Whether so much memory can be had now. Memory that comes zeroed costs least, and can only be
+/// asked for in a way that ends the process where there is none: hence the question before it.
+fn is_there_room(n_bytes: usize) -> bool {
+    n_bytes <= LARGE || Vec::<u8>::new().try_reserve_exact(n_bytes).is_ok()
 }
 
 fn unpack(input: &[u8], room: usize) -> Result<Vec<u8>, lzokay::Error> {
