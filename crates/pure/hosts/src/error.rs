@@ -34,6 +34,8 @@ pub enum SpecError {
     UnknownListOption,
     /// `,cpp` without `,lzo`: pump mode always compresses.
     CppWithoutLzo,
+    /// `,auth`: there is no GSS-API here (exit code 119).
+    NoGssApi,
     /// Something of distcc 3.4 that is not supported yet: its name and what to do instead.
     NotYet {
         /// What it is.
@@ -72,6 +74,7 @@ impl HostsError {
                 "the options of a list are --randomize, --localslots=N and --localslots_cpp=N"
             }
             SpecError::CppWithoutLzo => "write ,cpp,lzo",
+            SpecError::NoGssApi => "leave out `,auth` and restrict the server with --allow",
             SpecError::NotYet { instead, .. } => instead,
         }
     }
@@ -96,6 +99,7 @@ impl fmt::Display for SpecError {
             }
             SpecError::UnknownListOption => f.write_str("no option of a host list"),
             SpecError::CppWithoutLzo => f.write_str("`,cpp` needs `,lzo`"),
+            SpecError::NoGssApi => f.write_str("GSS-API authentication is not supported yet"),
             SpecError::NotYet { what, .. } => write!(f, "{what} not supported yet"),
         }
     }

@@ -202,10 +202,7 @@ impl HostSpec {
                 "cpp" => spec.pump = true,
                 "down" => spec.down = true,
                 _ if option == "auth" || option.starts_with("auth=") => {
-                    return Err(SpecError::NotYet {
-                        what: "GSS-API authentication is",
-                        instead: "leave out `,auth` and restrict the server with --allow",
-                    });
+                    return Err(SpecError::NoGssApi);
                 }
                 _ => return Err(SpecError::UnknownOption(option.to_owned())),
             }

@@ -60,6 +60,9 @@ impl Expected {
         words.push(output.clone().into_os_string());
         let mut command = local::command(context, &words)
             .map_err(|_| io::Error::from(io::ErrorKind::NotFound))?;
+        for name in local::DEPENDENCY_VARIABLES {
+            command.env_remove(name);
+        }
         let status =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
         if !status.success() {

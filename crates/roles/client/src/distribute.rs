@@ -14,12 +14,13 @@ use wire::{Exit, Reply};
 use crate::accept::{self, Expected};
 use crate::cause::Cause;
 use crate::host_list::{self, Missing};
+use crate::local::{self, Dependencies};
 use crate::messages::without_repeats;
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
 use crate::source::{Finished, Source, Unready};
 use crate::verdict::{self, Judgment, Verdict};
-use crate::{Context, local};
+use crate::{Context, saved_temps};
 
 /// How many hosts are tried when failures are not remembered. Source: behavior of distcc 3.4.
 const MOST_TRIES_WITHOUT_BACKOFF: u32 = 3;
@@ -236,6 +237,7 @@ impl Distribution<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Outcome {
         self.enter(Phase::Preprocess, spec, place.slot);
+        let is_new = self.source.preprocessed().is_none();
         match self.source.finish(&self.job, conversation.input()) {
             Ok(Finished::Ready) => {}
             Ok(Finished::PeerSpoke) => return self.receive(spec, place, conversation),
@@ -246,6 +248,9 @@ impl Distribution<'_> {
             return Outcome::Here(Cause::SourceUnreadable, Some(why));
         };
         let text = &preprocessed.text;
+        if is_new && self.context.settings.save_temps {
+            saved_temps::keep(self.context, &self.job, text);
+        }
         if let Some(stay) = stay_for_text(&self.job, text) {
             return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(&stay));
         }
@@ -451,6 +456,10 @@ impl Distribution<'_> {
     /// Compiles here. `why` is said unless the user has heard it already.
     fn here(mut self, lock: Option<SlotLock>, cause: Cause, why: Option<String>) -> Exit {
         self.context.account.because(cause);
+        let dependencies = match &self.source {
+            Source::Ready(_) => Dependencies::Written,
+            _ => Dependencies::ToWrite,
+        };
         // Ends a preprocessor that is still at work, and with it the hold on its slot.
         self.source = Source::NotStarted;
         self.state = None;
@@ -467,7 +476,7 @@ impl Distribution<'_> {
             self.context.log.warning(&text, "");
         }
         let lock = lock.or_else(|| slots::wait_here(self.context, self.n_local_slots));
-        local::run(self.context, self.words, lock)
+        local::run(self.context, self.words, lock, dependencies)
     }
 
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {

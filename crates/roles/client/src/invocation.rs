@@ -11,6 +11,8 @@ pub(crate) enum Invocation {
     Own(OwnCommand),
     /// A compiler's command, the compiler first.
     Compile(Vec<OsString>),
+    /// The same, by a link whose name is the compiler's.
+    Masquerade(Vec<OsString>),
     /// `--explain` and the words after it.
     Explain(Vec<OsString>),
     /// `--report` and the words after it.
@@ -26,6 +28,8 @@ pub(crate) enum OwnCommand {
     Version,
     ShowHosts,
     Slots,
+    ShowPrincipal,
+    ScanIncludes,
 }
 
 /// The compiler that `distcc ARGS...` without a compiler means. Source: distcc(1) 3.4.
@@ -38,7 +42,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
     if !own_name.is_empty() && !own_name.as_bytes().starts_with(b"distcc") {
         // A masquerade link: its name is the compiler's.
         words[0] = own_name;
-        return Invocation::Compile(words);
+        return Invocation::Masquerade(words);
     }
     let Some(first) = words.get(1) else {
         return Invocation::Usage("no command given".to_owned());
@@ -50,8 +54,10 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
         b"-j" => OwnCommand::Slots,
         b"--explain" => return Invocation::Explain(words.split_off(2)),
         b"--report" => return Invocation::Report(words.split_off(2)),
-        b"--scan-includes" | b"--show-principal" => {
-            return Invocation::Usage(format!("`{}` is not supported yet", first.display()));
+        b"--show-principal" => OwnCommand::ShowPrincipal,
+        b"--scan-includes" if words.len() > 2 => OwnCommand::ScanIncludes,
+        b"--scan-includes" => {
+            return Invocation::Usage("`--scan-includes` lacks its command".to_owned());
         }
         _ => {
             let command = command(&words[1..]).unwrap_or_default();
@@ -93,7 +99,7 @@ mod tests {
     #[track_caller]
     fn check(command: &str, expected: &str) {
         let got = match read(command.split(' ').map(OsString::from)) {
-            Invocation::Compile(words) => {
+            Invocation::Compile(words) | Invocation::Masquerade(words) => {
                 words.iter().map(|word| word.to_str().unwrap()).collect::<Vec<_>>().join(" ")
             }
             other => format!("{other:?}"),
@@ -116,7 +122,9 @@ mod tests {
         check("distcc -j", "Own(Slots)");
         check("distcc --report --json", "Report([\"--json\"])");
         check("gcc --version", "gcc --version");
-        check("distcc --scan-includes", "Usage(\"`--scan-includes` is not supported yet\")");
+        check("distcc --show-principal", "Own(ShowPrincipal)");
+        check("distcc --scan-includes gcc -c a.c", "Own(ScanIncludes)");
+        check("distcc --scan-includes", "Usage(\"`--scan-includes` lacks its command\")");
         check("distcc", "Usage(\"no command given\")");
     }
 }

@@ -24,6 +24,7 @@ mod preprocess;
 mod remote;
 mod report;
 mod response_files;
+mod saved_temps;
 mod settings;
 mod slots;
 mod source;
@@ -56,13 +57,16 @@ struct Context {
     /// `None` where no folder can be written: then without slots, back-off and monitor state.
     state: Option<StateDir>,
     account: Account,
+    /// We were called by a compiler's name, through a link.
+    is_masquerade: bool,
 }
 
 impl Context {
     fn open(settings: Settings, log: Log) -> Context {
         let finder = Finder::new(settings.path.clone());
         let account = Account::open();
-        let mut context = Context { settings, log, finder, state: None, account };
+        let is_masquerade = false;
+        let mut context = Context { settings, log, finder, state: None, account, is_masquerade };
         // Inside distcc nothing but the compiler is due.
         if context.settings.recursion.is_none() {
             context.state = open_state(&context);
@@ -104,14 +108,17 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCod
         }
         Invocation::Compile(words) => {
             sys::tidy_on_signal::install();
-            compile(words, settings, log)
+            compile(words, Context::open(settings, log))
+        }
+        Invocation::Masquerade(words) => {
+            sys::tidy_on_signal::install();
+            compile(words, Context { is_masquerade: true, ..Context::open(settings, log) })
         }
     };
     exit.into()
 }
 
-fn compile(words: Vec<OsString>, settings: Settings, log: Log) -> Exit {
-    let context = Context::open(settings, log);
+fn compile(words: Vec<OsString>, context: Context) -> Exit {
     if let Some(level) = context.settings.recursion {
         return local::inside_distcc(&context, &words, level);
     }

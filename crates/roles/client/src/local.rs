@@ -1,6 +1,6 @@
 //! Running the compiler of this machine.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 
@@ -12,6 +12,9 @@ use crate::account::Part;
 use crate::cause::Cause;
 use crate::slots;
 
+/// Variables that name a file to which gcc, preprocessing or compiling, adds a rule for make.
+pub(crate) const DEPENDENCY_VARIABLES: [&str; 2] = ["DEPENDENCIES_OUTPUT", "SUNPRO_DEPENDENCIES"];
+
 /// How often distcc may find itself inside itself before that is an error.
 const MOST_RECURSION: u32 = 5;
 
@@ -20,11 +23,7 @@ pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, 
     let (name, rest) = words.split_first().ok_or(Exit::BAD_ARGUMENTS)?;
     let compiler = context.finder.find(name).map_err(|error| {
         context.account.because(Cause::CompilerMissing);
-        context.log.error(
-            &format!("could not find the compiler `{}`: {error}", name.display()),
-            "install it, or name the one to use: distcc COMPILER ...",
-        );
-        Exit::COMPILER_MISSING
+        compiler_missing(context, name, &error)
     })?;
     let mut command = Command::new(&compiler.program);
     command.arg0(name).args(rest);
@@ -36,18 +35,56 @@ pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, 
     Ok(command)
 }
 
+/// Says that there is no compiler of that name, and gives the code to exit with. A link of ours
+/// without a compiler behind it is what a shell calls a command not found: whoever tries out
+/// which compilers there are has to see none.
+fn compiler_missing(context: &Context, name: &OsStr, error: &dyn std::fmt::Display) -> Exit {
+    let name = name.display();
+    if context.is_masquerade {
+        context.log.error(
+            &format!(
+                "{name}: command not found: behind this link to distcc is no compiler: {error}"
+            ),
+            &format!("install `{name}`, or remove the link"),
+        );
+        return Exit::COMMAND_NOT_FOUND;
+    }
+    context.log.error(
+        &format!("could not find the compiler `{name}`: {error}"),
+        "install it, or name the one to use: distcc COMPILER ...",
+    );
+    Exit::COMPILER_MISSING
+}
+
 /// Runs a command that has to stay, once there is a slot for it.
 pub(crate) fn under_slot(context: &Context, words: &[OsString]) -> Exit {
     let lock = slots::wait_here(context, slots::n_given(context));
-    run(context, words, lock)
+    run(context, words, lock, Dependencies::ToWrite)
+}
+
+/// Whether what [`DEPENDENCY_VARIABLES`] ask for has been done by the preprocessor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Dependencies {
+    ToWrite,
+    Written,
 }
 
 /// Runs a command here, under a slot if there is one.
-pub(crate) fn run(context: &Context, words: &[OsString], lock: Option<SlotLock>) -> Exit {
+pub(crate) fn run(
+    context: &Context,
+    words: &[OsString],
+    lock: Option<SlotLock>,
+    dependencies: Dependencies,
+) -> Exit {
     let mut command = match command(context, words) {
         Ok(command) => command,
         Err(exit) => return exit,
     };
+    if dependencies == Dependencies::Written {
+        for name in DEPENDENCY_VARIABLES {
+            command.env_remove(name);
+        }
+    }
     let state = context.state.as_ref().map(|state| {
         let state = state.job_state(&slots::source_for_monitors(words));
         state.enter(Phase::Compile, "localhost", 0);

@@ -7,15 +7,21 @@ use std::path::PathBuf;
 
 use crate::Settings;
 
-/// Where messages go: standard error, or the file that `DISTCC_LOG` names.
+/// Where messages go: the file that `DISTCC_LOG` names, else the descriptor that
+/// `UNCACHED_ERR_FD` names, else standard error.
 pub(crate) struct Log {
     verbose: bool,
     file: Option<PathBuf>,
+    descriptor: Option<i32>,
 }
 
 impl Log {
     pub(crate) fn new(settings: &Settings) -> Log {
-        Log { verbose: settings.verbose, file: settings.log.clone() }
+        Log {
+            verbose: settings.verbose,
+            file: settings.log.clone(),
+            descriptor: settings.uncached_errors,
+        }
     }
 
     /// Something failed that ends the job.
@@ -26,6 +32,11 @@ impl Log {
     /// Something failed, and the job goes on another way.
     pub(crate) fn warning(&self, text: &str, hint: &str) {
         self.write("Warning: ", text, hint);
+    }
+
+    /// Something that the user has asked for.
+    pub(crate) fn note(&self, text: &str) {
+        self.write("", text, "");
     }
 
     /// Something worth knowing, for those who ask by `DISTCC_VERBOSE`.
@@ -46,6 +57,10 @@ impl Log {
             if opened.and_then(|mut file| file.write_all(message.as_bytes())).is_ok() {
                 return;
             }
+        } else if let Some(descriptor) = self.descriptor
+            && sys::descriptors::write_to(descriptor, message.as_bytes()).is_ok()
+        {
+            return;
         }
         let _ = std::io::stderr().write_all(message.as_bytes());
     }

@@ -2,13 +2,14 @@
 
 use std::io::Write;
 
+use hosts::SpecError;
 use statedir::StateDir;
 use wire::Exit;
 
 use crate::Settings;
 use crate::host_list::{self, Found, Missing};
 use crate::invocation::OwnCommand;
-use crate::log::Log;
+use crate::log::{Log, clean};
 use crate::zeroconf::Asking;
 
 const HELP: &str = "\
@@ -19,6 +20,7 @@ usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that g
                                         how the command is read, where it would run, and why
        distcc --report [--since DURATION] [--json]
                                         what became of the jobs of the last build, and why
+       distcc --show-principal          print DISTCC_PRINCIPAL
        distcc --help | --version
 
 Called by another name, as through a link named `gcc`, distcc is that compiler.
@@ -37,6 +39,14 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
             "distcc {} (distcc-rs; speaks the protocols 1 and 2 of distcc 3.4)\n",
             env!("CARGO_PKG_VERSION")
         ),
+        OwnCommand::ShowPrincipal => match &settings.principal {
+            Some(name) => format!("Principal is\t: {}\n", clean(&name.to_string_lossy())),
+            None => "Principal\t: Not Set.\n".to_owned(),
+        },
+        OwnCommand::ScanIncludes => {
+            log.error("--scan-includes lists what pump mode would send, and there is none yet", "");
+            return Exit::FAILED;
+        }
         OwnCommand::ShowHosts | OwnCommand::Slots => match whole_list(settings, log) {
             Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
             Ok(found) => found.list.hosts.iter().map(|spec| format!("{spec}\n")).collect(),
@@ -60,6 +70,7 @@ pub(crate) fn complain(missing: &Missing, log: &Log) -> Exit {
     log.error(&text, hint);
     match missing {
         Missing::Nowhere | Missing::Undiscovered { .. } => Exit::NO_HOSTS,
+        Missing::Bad { error, .. } if error.source == SpecError::NoGssApi => Exit::GSS_API,
         Missing::Bad { .. } | Missing::NoText { .. } => Exit::BAD_HOST_SPEC,
     }
 }

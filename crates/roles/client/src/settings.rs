@@ -48,6 +48,13 @@ pub struct Settings {
     pub recursion: Option<u32>,
     /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
     pub pump: bool,
+    /// `DISTCC_PRINCIPAL`: the server's name for GSS-API.
+    pub principal: Option<OsString>,
+    /// `DISTCC_SAVE_TEMPS`: keep what was sent. Default no.
+    pub save_temps: bool,
+    /// `UNCACHED_ERR_FD`: an open descriptor for messages where `DISTCC_LOG` is not set, so that
+    /// ccache does not keep them.
+    pub uncached_errors: Option<i32>,
     /// Compilers may color their messages: standard error is a terminal that shows colors, and
     /// `NO_COLOR` is not set.
     pub colors: bool,
@@ -113,7 +120,14 @@ impl Settings {
             ssh: ssh::words(variable("DISTCC_SSH")),
             recursion,
             pump: variable("INCLUDE_SERVER_PORT").is_some(),
+            principal: path_of("DISTCC_PRINCIPAL"),
+            save_temps: flag("DISTCC_SAVE_TEMPS").unwrap_or(false),
+            uncached_errors: variable("UNCACHED_ERR_FD")
+                .and_then(|text| text.to_str()?.trim().parse().ok())
+                .filter(|fd| *fd >= 0),
             colors: on_terminal
+                // Set to nothing, it tells gcc to print none.
+                && variable("GCC_COLORS").is_none_or(|colors| !colors.is_empty())
                 && path_of("NO_COLOR").is_none()
                 && path_of("TERM").is_some_and(|term| term != "dumb"),
             meminfo: "/proc/meminfo".into(),

@@ -3,6 +3,7 @@
 //! The only crate with `unsafe`: each block says why it is sound.
 
 pub mod child;
+pub mod descriptors;
 pub mod fork;
 pub mod locks;
 pub mod tcp;
