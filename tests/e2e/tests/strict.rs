@@ -67,6 +67,19 @@ fn a_source_that_has_to_stay_fails() {
 }
 
 #[test]
+fn what_the_server_says_is_not_doubted() {
+    let world = world();
+    let server = world.server("server", &ServerOptions::new(Kind::Ours));
+    world.write("b.c", "int b(void) { int unused; return 1; }\n");
+    let words = ["gcc", "-Wall", "-Werror", "-c", "b.c"];
+    let ran = strict(&world, &server.host(""), &words);
+    assert_eq!(ran.code, 1);
+    assert!(ran.stderr.contains("[-Werror=unused-variable]"), "{}", ran.stderr);
+    let ledger = std::fs::read_to_string(world.state().join("ledger")).unwrap();
+    assert!(ledger.contains(" source-errors 1 b.c "), "{ledger}");
+}
+
+#[test]
 fn what_is_no_compile_runs() {
     let world = world();
     for words in [
