@@ -90,6 +90,24 @@ const EXAMPLES: &[(&str, &str)] = &[
     ("-static-lib", "-static-libgcc"),
     ("-shared-lib", "-shared-libgcc"),
     ("-foffload", "-foffload=disable"),
+    ("-std=", "-std=c11"),
+    ("--std=", "--std=c11"),
+    ("--std", "--std c11"),
+    ("--optimize=", "--optimize=2"),
+    ("--param", "--param max-unroll-times=2"),
+    ("--param=", "--param=max-unroll-times=2"),
+    ("-target", "-target x86_64-linux-gnu"),
+    ("--target=", "--target=x86_64-linux-gnu"),
+    ("-mthread-model", "-mthread-model posix"),
+    ("--warn-", "--warn-all"),
+    ("-fprofile-update=", "-fprofile-update=atomic"),
+    ("-fdebug-prefix-map=", "-fdebug-prefix-map=a=b"),
+    ("-fmacro-prefix-map=", "-fmacro-prefix-map=a=b"),
+    ("-ffile-prefix-map=", "-ffile-prefix-map=a=b"),
+    ("-fprofile-prefix-map=", "-fprofile-prefix-map=a=b"),
+    ("-include", "-include in.h"),
+    ("--include", "--include in.h"),
+    ("--include=", "--include=in.h"),
     ("-working-directory", "-working-directory=."),
 ];
 
@@ -105,6 +123,7 @@ const MORE: &[&str] = &[
     "gcc -c a.i -o a.o",
     "gcc -c a.ii -o a.o",
     "gcc -c a.mi -o a.o",
+    "g++ -c a.i -o a.o",
     "gcc -c a.s -o a.o",
     "gcc -c a.S -o a.o",
     "gcc -c a.h -o a.gch",
@@ -181,8 +200,10 @@ fn examples(row: &'static Row) -> Vec<(&'static Row, String, Vec<String>)> {
     let name = row.name.to_owned();
     if let Some((_, words)) = EXAMPLES.iter().find(|(name, _)| *name == row.name) {
         let mut examples = vec![(row, name.clone(), split(words))];
-        if row.name == "-x" {
-            examples.push((row, format!("{name} joined"), split("-xc")));
+        match row.name {
+            "-x" => examples.push((row, format!("{name} joined"), split("-xc"))),
+            "-include" => examples.push((row, format!("{name} joined"), split("-includein.h"))),
+            _ => {}
         }
         return examples;
     }

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command as Process;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
@@ -58,25 +57,20 @@ pub(crate) struct Observed {
     pub(crate) reason: String,
 }
 
-/// Runs both clients.
-pub(crate) fn observe(command: &Command) -> Result<Observed> {
-    let (original_sends, _) = sends(Path::new("/usr/bin/distcc"), command)
+/// Runs both clients, with the compilers of the folder `stand_ins`.
+pub(crate) fn observe(command: &Command, stand_ins: &Path) -> Result<Observed> {
+    let (original_sends, _) = sends(Path::new("/usr/bin/distcc"), command, stand_ins)
         .context("distcc 3.4 (apt-get install distcc)")?;
-    let (ours_sends, log) = sends(&ours(), command)?;
+    let (ours_sends, log) = sends(&program("distcc"), command, stand_ins)?;
     let reason = log.rsplit_once(" [").and_then(|(_, end)| end.split_once(']'));
     let reason = reason.map(|(code, _)| code.to_owned()).unwrap_or_default();
     Ok(Observed { original_sends, ours_sends, reason })
 }
 
-fn ours() -> PathBuf {
-    static PROGRAM: OnceLock<PathBuf> = OnceLock::new();
-    PROGRAM.get_or_init(|| program("distcc")).clone()
-}
-
 /// Whether a client connects, and what it tells about itself.
 ///
 /// Each run has a state folder of its own, so no host is left alone because of another run.
-fn sends(client: &Path, command: &Command) -> Result<(bool, String)> {
+fn sends(client: &Path, command: &Command, stand_ins: &Path) -> Result<(bool, String)> {
     let world = World::new();
     let work = world.folder("work");
     for name in FILES {
@@ -90,7 +84,7 @@ fn sends(client: &Path, command: &Command) -> Result<(bool, String)> {
         .args(&command.words)
         .current_dir(&work)
         .env_clear()
-        .env("PATH", stand_ins())
+        .env("PATH", stand_ins)
         .env("DISTCC_HOSTS", host.spec()?)
         .env("DISTCC_DIR", world.folder("state"))
         .env("TMPDIR", world.folder("tmp"))
@@ -101,18 +95,11 @@ fn sends(client: &Path, command: &Command) -> Result<(bool, String)> {
     Ok((n_connections > 0, log.unwrap_or_default()))
 }
 
-/// A folder of compilers that are none.
-fn stand_ins() -> &'static Path {
-    static FOLDER: OnceLock<(World, PathBuf)> = OnceLock::new();
-    let (_, folder) = FOLDER.get_or_init(|| {
-        let world = World::new();
-        let folder = world.folder("compilers");
-        for name in ["gcc", "g++", "cc", "c++", "clang", "clang++"] {
-            script(&folder.join(name), STAND_IN);
-        }
-        (world, folder)
-    });
-    folder
+/// Makes `folder` one of compilers that are none.
+pub(crate) fn write_stand_ins(folder: &Path) {
+    for name in ["gcc", "g++", "cc", "c++", "clang", "clang++"] {
+        script(&folder.join(name), STAND_IN);
+    }
 }
 
 /// A host that hangs up on everybody.

@@ -85,7 +85,9 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     if is_configure_test(source.name.as_bytes()) {
         return Err(Stay::new(Reason::ConfigureTest, source.name));
     }
-    if source.is_preprocessed && command.dependencies {
+    // Such source need not tell its own name, and then the object has the one that is sent.
+    let is_told = Kind::of_name(source.name.as_bytes()) == Kind::Preprocessed(source.language);
+    if source.is_preprocessed && (command.dependencies || !is_told) {
         return Err(Stay::new(Reason::PreprocessorDetails, source.name));
     }
     let output = match command.output {
@@ -320,6 +322,9 @@ mod tests {
     fn preprocessed_source_is_sent_as_it_is() {
         let job = job_of("gcc -c a.i");
         assert_eq!((job.preprocess, joined(&job.remote)), (None, "gcc -c a.i -o a.o".into()));
+        for command in ["g++ -c a.i", "gcc -x cpp-output -c a.c"] {
+            assert!(matches!(decide(&words(command)), Decision::CompileHere(_)), "{command}");
+        }
     }
 
     #[test]

@@ -47,8 +47,8 @@ pub(super) const GROUP: Group = Group {
         row("-fcanon-prefix-map", Alone, Stay(Reason::RecordsDetails)).gcc("13"),
         row("-integrated-as", Alone, Compile).clang(""),
         row("-no-integrated-as", Alone, Compile).clang(""),
-        row("-via-file-asm", Alone, Compile).clang(""),
-        row("--via-file-asm", Alone, Compile).clang(""),
+        row("-via-file-asm", Alone, Stay(Reason::CompilerParts)).clang(""),
+        row("--via-file-asm", Alone, Stay(Reason::CompilerParts)).clang(""),
         row(
             "-enable-trivial-auto-var-init-zero-knowing-it-will-be-removed-from-clang",
             Alone,
