@@ -3,13 +3,16 @@
 
 mod common;
 
+use std::fmt::Write as _;
+use std::path::Path;
 use std::process::{Child, Stdio};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use common::{Held, Ran, World, on};
+use common::held::Held;
+use common::{Ran, World, finish, on};
 use netns::Lab;
 use rustix::process::{Signal, kill_process};
-use support::{Kind, Server, ServerOptions, processes_using, program, wait_until};
+use support::{Kind, Server, ServerOptions, processes_using, program, script, wait_until};
 
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 
@@ -29,7 +32,7 @@ impl HeldJob {
         let world = World::new();
         world.write("a.c", SOURCE);
         let lab = Lab::new(&["client", "red", "green"]);
-        let held = Held::new(&world, "red");
+        let held = Held::new(&world, "held");
         let options = ServerOptions { path: Some(held.path()), ..on(lab.host("red"), kind) };
         let red = world.server("red", &options);
         let green = world.server("green", &on(lab.host("green"), Kind::Ours));
@@ -41,7 +44,7 @@ impl HeldJob {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        held.wait();
+        wait_until("the compiler has started", || held.n_running() == 1);
         HeldJob { world, lab, red, green, held, client }
     }
 
@@ -90,7 +93,7 @@ fn check_long_compile(kind: Kind) {
     let job = HeldJob::start(kind);
     // Longer than a lost peer is waited for, and than a mute one.
     std::thread::sleep(Duration::from_secs(25));
-    job.held.let_go();
+    job.held.release();
     let (job, ran) = job.finish();
     assert_eq!(ran.stderr, "");
     assert_eq!(job.green.n_compiled(), 0);
@@ -177,4 +180,85 @@ fn a_vanished_client_takes_its_compiler_with_it() {
     wait_until("the server ends the compiler", || compilers().is_empty());
     job.client.kill().unwrap();
     job.client.wait().unwrap();
+}
+
+/// How many files the build has.
+const N_FILES: usize = 60;
+
+/// The most that a lost server may cost.
+const MOST_LOST: Duration = Duration::from_secs(5);
+
+/// A makefile and its sources in the folder `work`: `$(CC)` compiles each to an object.
+fn lay_out(world: &World) {
+    let mut makefile = String::from("all:");
+    for number in 0..N_FILES {
+        write!(makefile, " {number}.o").unwrap();
+        let text = format!("#include <stddef.h>\nsize_t f{number}(void) {{ return {number}; }}\n");
+        world.write(&format!("{number}.c"), &text);
+    }
+    makefile.push_str("\n%.o: %.c\n\t$(CC) -O1 -c $< -o $@\n");
+    world.write("Makefile", &makefile);
+}
+
+fn n_objects(world: &World) -> usize {
+    (0..N_FILES).filter(|number| world.has(&format!("{number}.o"))).count()
+}
+
+/// A `PATH` on which gcc takes its time, as on a real project.
+fn slow_compilers(folder: &Path) -> String {
+    for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+        script(&folder.join(name), "sleep 0.4; exec /usr/bin/gcc \"$@\"");
+    }
+    format!("{}:/usr/bin:/bin", folder.display())
+}
+
+#[test]
+fn a_server_lost_in_the_middle_of_a_build_costs_under_five_seconds() {
+    let world = World::new();
+    lay_out(&world);
+    let lab = Lab::new(&["client", "red", "green"]);
+    let path = slow_compilers(&world.folder("compilers"));
+    let start = |name: &str| {
+        let mut options = on(lab.host(name), Kind::Ours);
+        (options.path, options.n_jobs) = (Some(path.clone()), 4);
+        world.server(name, &options)
+    };
+    let (red, green) = (start("red"), start("green"));
+    let log = std::fs::File::create(world.folder("log").join("make")).unwrap();
+    let mut build = world
+        .command_on(lab.host("client"), "make")
+        .env("DISTCC_HOSTS", [red.host("/4"), green.host("/4")].join(" "))
+        .args(["--silent", "-j8", &format!("CC={} gcc", program("distcc").display())])
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    wait_until("a quarter of the build is done", || n_objects(&world) > N_FILES / 4);
+    let cut = SystemTime::now();
+    lab.host("red").cut_cable();
+    let status = build.wait().unwrap();
+    let said = std::fs::read_to_string(world.folder("log").join("make")).unwrap();
+    assert!(status.success(), "{status}\n{said}");
+
+    // Every job at red gave it up within seconds: the stamp is the last one's.
+    assert!(said.contains("failed to distribute"), "nobody missed red:\n{said}");
+    let Server { address, port, .. } = &red;
+    let stamp = format!("backoff_tcp_{address}_{port}_0");
+    let stamp = std::fs::metadata(world.state().join("lock").join(stamp)).unwrap();
+    let waited = stamp.modified().unwrap().duration_since(cut).unwrap();
+    assert!(waited < MOST_LOST, "a job waited for {waited:?}:\n{said}");
+
+    // Nothing was lost with it, and nothing is left.
+    for number in 0..N_FILES {
+        let (object, source) = (format!("{number}.o"), format!("{number}.c"));
+        world.check_object("gcc", &["-O1", "-c", &source, "-o", &object], &object);
+    }
+    let left: Vec<_> = world.files().into_iter().filter(|name| name.contains("distcc")).collect();
+    assert_eq!(left, Vec::<String>::new());
+    assert_eq!(std::fs::read_dir(world.state().join("state")).unwrap().count(), 0);
+    let temporary = red.folder.join("tmp");
+    wait_until("red ends its compilers", || {
+        !processes_using(&temporary).iter().any(|process| process.contains("gcc"))
+    });
+    let report = finish(world.command(program("distcc")).args(["--report"]));
+    eprintln!("waited {waited:?}\n{said}\n{}", report.stdout);
 }

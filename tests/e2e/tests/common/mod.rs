@@ -62,6 +62,12 @@ impl World {
         self.root.path().join("work").join(name).exists()
     }
 
+    /// The names of the files in the folder to compile in.
+    pub(crate) fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.root.path().join("work")).unwrap().flatten();
+        entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect()
+    }
+
     /// Runs our client.
     pub(crate) fn distcc(&self, hosts: &str, words: &[&str]) -> Ran {
         self.run(program("distcc"), hosts, words)
@@ -110,46 +116,6 @@ pub(crate) fn on(host: &netns::Host, kind: Kind) -> ServerOptions {
     options.launcher = host.launcher();
     options.allow = vec!["10.77.0.0/24".to_owned()];
     options
-}
-
-/// Compilers that say they have started, and go on when they are told.
-pub(crate) struct Held {
-    folder: PathBuf,
-    started: PathBuf,
-    fifo: PathBuf,
-}
-
-impl Held {
-    /// Makes them in a world.
-    pub(crate) fn new(world: &World, name: &str) -> Held {
-        let folder = world.folder(&format!("{name}-compilers"));
-        let open = world.open_folder(&format!("{name}-open"));
-        let (started, fifo) = (open.join("started"), open.join("go"));
-        let made = Command::new("mkfifo").args(["-m", "666"]).arg(&fifo).status();
-        assert!(made.unwrap().success());
-        let (s, f) = (started.display(), fifo.display());
-        let text = format!("echo > {s}; read line < {f}; exec /usr/bin/gcc \"$@\"");
-        for name in ["gcc", "x86_64-linux-gnu-gcc"] {
-            support::script(&folder.join(name), &text);
-        }
-        Held { folder, started, fifo }
-    }
-
-    /// The `PATH` of a server that uses them.
-    pub(crate) fn path(&self) -> String {
-        format!("{}:/usr/bin:/bin", self.folder.display())
-    }
-
-    /// Waits until one has started.
-    pub(crate) fn wait(&self) {
-        support::wait_until("the compiler has started", || self.started.exists());
-    }
-
-    /// Tells one to go on.
-    pub(crate) fn let_go(&self) {
-        let mut fifo = std::fs::File::options().write(true).open(&self.fifo).unwrap();
-        std::io::Write::write_all(&mut fifo, b"go\n").unwrap();
-    }
 }
 
 pub(crate) fn finish(command: &mut Command) -> Ran {
