@@ -103,6 +103,11 @@ fn verdict(reply: &Reply) -> Verdict {
     if let Some(line) = line_with(&reply.stderr, &FAULTS) {
         return Verdict::Trouble(Trouble::Fault(line));
     }
+    // A full disk takes the compiler's messages as well.
+    if reply.stderr.is_empty() && reply.stdout.is_empty() {
+        let text = format!("it ended with exit status {code} and said nothing");
+        return Verdict::Trouble(Trouble::Fault(text));
+    }
     if code == INTERNAL_ERROR {
         return Verdict::Trouble(Trouble::Fault("internal compiler error".to_owned()));
     }
@@ -148,8 +153,13 @@ mod tests {
             "its compiler could not do its work: /tmp/x.s: No space left on device",
         );
         check(
-            WaitStatus::exited(4),
+            WaitStatus::exited(1),
             "",
+            "its compiler could not do its work: it ended with exit status 1 and said nothing",
+        );
+        check(
+            WaitStatus::exited(4),
+            "a.c:1: x",
             "its compiler could not do its work: internal compiler error",
         );
         check(WaitStatus::signaled(9), "", "its compiler was ended by signal 9");

@@ -14,6 +14,8 @@ use std::time::{Duration, Instant};
 use compiler_args::{ServerJob, server_job};
 use process::{Ending, JobFolder, Run};
 use rustix::event::{PollFd, PollFlags};
+use rustix::fs::{FallocateFlags, fallocate};
+use rustix::io::Errno;
 use toolchain::Compiler;
 use transport::{Connection, Sent};
 use wire::{Exit, Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
@@ -38,6 +40,9 @@ const LAST_WORDS_BYTES: u64 = 64 << 20;
 
 /// How long a client that may not connect gets to name the version of its refusal.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much room is kept for a compiler's messages: that the disk is full has to fit on it.
+const RESERVED_BYTES: u64 = 16 << 10;
 
 /// How much a client may send beyond its request before it counts as gone.
 const MOST_EXTRA_BYTES: usize = 64 << 10;
@@ -233,6 +238,7 @@ impl<'a> Conversation<'a> {
         // Jobs may wait long, and many at once.
         drop((request, share));
         let (stdout, stderr) = (write(OsStr::new("stdout"))?, write(OsStr::new("stderr"))?);
+        reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let _slot = self.wait_for_slot()?;
         let run = Run {
             program: &compiler.program,
@@ -463,6 +469,14 @@ fn input_name(job: &ServerJob) -> OsString {
     let is_plain = !stem.is_empty() && stem.len() <= 200 && !stem.starts_with(b"-");
     let stem = if is_plain && !stem.contains(&0) { stem } else { b"input" };
     OsString::from_vec([stem, job.input_suffix().as_bytes()].concat())
+}
+
+/// Keeps some room on the disk for `messages`, where the file system can.
+fn reserve(messages: &File) -> io::Result<()> {
+    match fallocate(messages, FallocateFlags::KEEP_SIZE, 0, RESERVED_BYTES) {
+        Err(Errno::NOSPC | Errno::DQUOT) => Err(Errno::NOSPC.into()),
+        _ => Ok(()),
+    }
 }
 
 /// What the compiler wrote to one of its streams, up to a limit.
