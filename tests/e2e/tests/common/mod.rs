@@ -58,6 +58,10 @@ impl World {
         std::fs::read(self.root.path().join("work").join(name)).unwrap()
     }
 
+    pub(crate) fn remove(&self, name: &str) {
+        std::fs::remove_file(self.root.path().join("work").join(name)).unwrap();
+    }
+
     pub(crate) fn has(&self, name: &str) -> bool {
         self.root.path().join("work").join(name).exists()
     }
