@@ -192,6 +192,15 @@ fn an_ipv4_peer_of_an_ipv6_socket_is_judged_as_what_it_is() {
 }
 
 #[test]
+fn variables_without_effect_have_none() {
+    let world = World::new();
+    world.compiler("gcc", WRITES_OBJECT);
+    let variables = [("DISTCC_TCP_CORK", "0"), ("DISTCC_TCP_DEFER_ACCEPT", "0")];
+    let daemon = world.daemon_with(&[], &variables);
+    assert!(daemon.compile(COMMAND, SOURCE).status.is_success());
+}
+
+#[test]
 fn names_and_private_networks_can_be_allowed() {
     let world = World::new();
     world.compiler("gcc", WRITES_OBJECT);

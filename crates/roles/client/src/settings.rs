@@ -159,6 +159,8 @@ mod tests {
         assert!(!settings(&[("TERM", "dumb")]).colors);
         assert!(!settings(&[]).colors);
         assert!(!settings(&[("TERM", "xterm"), ("NO_COLOR", "1")]).colors);
+        assert!(!settings(&[("TERM", "xterm"), ("GCC_COLORS", "")]).colors);
+        assert!(settings(&[("TERM", "xterm"), ("GCC_COLORS", "error=31")]).colors);
     }
 
     #[test]
