@@ -20,6 +20,8 @@ const COLORS: &str = "colors_are_for_terminals_that_show_them";
 const SETTINGS: &str = "crates/roles/client/src/settings.rs";
 const MESSAGES: &str = "what_only_changes_messages_changes_no_object";
 
+const STAYS: &str = "variables_that_change_objects_keep_jobs_here";
+
 /// A variable, and the file and name of a test that fails when it has no effect, or none that it
 /// must not have.
 const TABLE: &[(&str, &str, &str)] = &[
@@ -64,6 +66,10 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("LANG", HERE, MESSAGES),
     ("LC_ALL", HERE, MESSAGES),
     ("COLUMNS", HERE, MESSAGES),
+    ("GCC_EXEC_PREFIX", HERE, STAYS),
+    ("COMPILER_PATH", HERE, STAYS),
+    ("CCC_OVERRIDE_OPTIONS", HERE, STAYS),
+    ("QA_OVERRIDE_GCC3_OPTIONS", HERE, STAYS),
     // The server's.
     (
         "DISTCC_CMDLIST",
@@ -523,6 +529,48 @@ fn what_only_changes_messages_changes_no_object() {
         ];
         compile_both_ways(&world, &client, ("gcc", "a.c"), &variables);
     }
+}
+
+#[test]
+fn variables_that_change_objects_keep_jobs_here() {
+    let world = World::new();
+    let server = server(&world);
+    let clang = "int sum(int *a) { int s = 0; for (int i = 0; i < 9; i++) s += a[i]; return s; }\n";
+    world.write("a.c", clang);
+    let assembler = world.folder("parts").join("as");
+    script(&assembler, "exec /usr/bin/as \"$@\" --defsym from_here=1");
+    let parts = world.folder("parts").display().to_string();
+    // Where gcc is built to look anyway.
+    let prefix = finish(world.command("gcc").arg("-print-search-dirs")).stdout;
+    let prefix = prefix.lines().find_map(|line| line.strip_prefix("install: ")).unwrap();
+    let prefix = Path::new(prefix).ancestors().nth(2).unwrap().display().to_string() + "/";
+    for (variable, value, compiler, code) in [
+        ("GCC_EXEC_PREFIX", prefix.as_str(), "gcc", "compiler-parts"),
+        ("COMPILER_PATH", &parts, "gcc", "compiler-parts"),
+        ("CCC_OVERRIDE_OPTIONS", "#+-O3", "clang", "unknown-option"),
+        ("QA_OVERRIDE_GCC3_OPTIONS", "#+-O3", "clang", "unknown-option"),
+    ] {
+        let mut command = world.command(program("distcc"));
+        command.env("DISTCC_HOSTS", server.host("")).env("DISTCC_VERBOSE", "1");
+        let ran = finish(command.env(variable, value).args([compiler, "-c", "a.c"]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let says = format!("running it here: `{variable}` ");
+        assert!(ran.stderr.contains(&says), "{}", ran.stderr);
+        assert!(ran.stderr.contains(&format!("[{code}]")), "{}", ran.stderr);
+        let object = world.read("a.o");
+        let mut command = world.command(compiler);
+        assert_eq!(finish(command.env(variable, value).args(["-c", "a.c"])).code, 0);
+        assert!(object == world.read("a.o"), "{variable}");
+    }
+    assert_eq!(server.n_compiled(), 0);
+    // What the original makes of it: not the local compiler's object.
+    let mut command = world.command(ORIGINAL);
+    command.env("DISTCC_HOSTS", server.host("")).env("COMPILER_PATH", &parts);
+    assert_eq!(finish(command.args(["gcc", "-c", "a.c", "-o", "b.o"])).code, 0);
+    let mut command = world.command("gcc");
+    let words = ["-c", "a.c", "-o", "c.o"];
+    assert_eq!(finish(command.env("COMPILER_PATH", &parts).args(words)).code, 0);
+    assert!(world.read("b.o") != world.read("c.o"));
 }
 
 #[test]

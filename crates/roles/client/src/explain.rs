@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 
-use compiler_args::{Decision, Effect, Explained, Job, Role, decide, expand, explain};
+use compiler_args::{Decision, Effect, Explained, Job, Role, expand, explain};
 use hosts::{Host, HostSpec, slot_order};
 use statedir::SlotName;
 use wire::Exit;
@@ -83,7 +83,7 @@ enum End {
 impl Explanation {
     fn of(context: &Context, command: Vec<OsString>) -> Explanation {
         let expanded = expand(&command, &WorkingDirectory);
-        let decision = decide(&expanded);
+        let decision = context.decide(&expanded);
         let words = explain(&expanded);
         let (settings, state) = (&context.settings, context.state.as_ref());
         let found = host_list::read_with_found(settings, state, &context.log, Asking::Forbidden);

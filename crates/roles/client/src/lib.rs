@@ -89,6 +89,18 @@ impl Context {
     }
 }
 
+impl Context {
+    /// Whether a command may leave, by its words and by the variables that change what they mean.
+    fn decide(&self, words: &[OsString]) -> Decision {
+        match (decide(words), self.settings.compiler_variable) {
+            (Decision::Distribute(_), Some((name, reason))) => {
+                Decision::CompileHere(Stay { reason, word: name.into() })
+            }
+            (decision, _) => decision,
+        }
+    }
+}
+
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.
 pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCode {
     let log = Log::new(&settings);
@@ -123,7 +135,7 @@ fn compile(words: Vec<OsString>, context: Context) -> Exit {
         return local::inside_distcc(&context, &words, level);
     }
     // What runs here gets the words as they are: whoever wrote a response file had a reason.
-    let exit = match decide(&expand(&words, &WorkingDirectory)) {
+    let exit = match context.decide(&expand(&words, &WorkingDirectory)) {
         Decision::CompileHere(stay) => stays(&context, &words, &stay),
         Decision::Distribute(job) => distribute::run(&context, &words, *job),
     };

@@ -6,7 +6,18 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use compiler_args::Reason;
+
 use crate::ssh;
+
+/// Variables that change objects, and act on the compiler of this machine alone: nothing of the
+/// environment travels. Source: gcc(1); behavior of Clang 14, and its older name for the same.
+const COMPILER_VARIABLES: [(&str, Reason); 4] = [
+    ("GCC_EXEC_PREFIX", Reason::CompilerParts),
+    ("COMPILER_PATH", Reason::CompilerParts),
+    ("CCC_OVERRIDE_OPTIONS", Reason::UnknownOption),
+    ("QA_OVERRIDE_GCC3_OPTIONS", Reason::UnknownOption),
+];
 
 /// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
 #[derive(Clone, Debug)]
@@ -55,6 +66,9 @@ pub struct Settings {
     /// `UNCACHED_ERR_FD`: an open descriptor for messages where `DISTCC_LOG` is not set, so that
     /// ccache does not keep them.
     pub uncached_errors: Option<i32>,
+    /// The first variable that is set of those by which compilers are put together differently or
+    /// get more options, and why a compile stays with it.
+    pub compiler_variable: Option<(&'static str, Reason)>,
     /// Compilers may color their messages: standard error is a terminal that shows colors, and
     /// `NO_COLOR` is not set.
     pub colors: bool,
@@ -125,6 +139,9 @@ impl Settings {
             uncached_errors: variable("UNCACHED_ERR_FD")
                 .and_then(|text| text.to_str()?.trim().parse().ok())
                 .filter(|fd| *fd >= 0),
+            compiler_variable: COMPILER_VARIABLES
+                .into_iter()
+                .find(|(name, _)| path_of(name).is_some()),
             colors: on_terminal
                 // Set to nothing, it tells gcc to print none.
                 && variable("GCC_COLORS").is_none_or(|colors| !colors.is_empty())
