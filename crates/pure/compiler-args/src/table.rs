@@ -248,6 +248,8 @@ mod terms {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::server_job;
+    use std::ffi::OsString;
 
     #[test]
     fn no_name_has_two_rows() {
@@ -263,6 +265,20 @@ mod tests {
                 matches!(row.effect, Effect::Compile | Effect::Target | Effect::Debug { .. });
             let is_alone = row.reads.is_empty() && row.writes.is_empty();
             assert!(!leaves || is_alone, "{}", row.name);
+        }
+    }
+
+    #[test]
+    fn no_server_runs_what_keeps_a_job_at_home() {
+        for row in TABLE.iter().filter(|row| matches!(row.effect, Effect::Stay(_))) {
+            let mut words: Vec<OsString> = vec!["gcc".into(), row.name.into()];
+            match row.shape {
+                Shape::Alone | Shape::Family => {}
+                Shape::Joined => words[1].push("value"),
+                Shape::Separate | Shape::JoinedOrSeparate => words.push("value".into()),
+            }
+            words.extend(["-c".into(), "a.c".into()]);
+            assert!(server_job(&words).is_err(), "{}", row.name);
         }
     }
 
