@@ -2,9 +2,12 @@
 
 mod common;
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
+
 use common::{Ran, World, finish};
 use serde_json::Value;
-use support::{Kind, ServerOptions, program};
+use support::{Kind, ServerOptions, program, script};
 
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 const DEAD: &str = "127.0.0.1:1";
@@ -142,6 +145,76 @@ fn every_end_of_a_job_has_its_code() {
     }
     let text = std::fs::read_to_string(&ledger).unwrap();
     assert_eq!(text.lines().count(), cases.len());
+}
+
+/// A peer that takes connection after connection, reads what comes first, and says `words`.
+fn peer_that_says(words: &'static [u8]) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let host = format!("127.0.0.1:{}", listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        while let Ok((mut stream, _)) = listener.accept() {
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(words);
+        }
+    });
+    host
+}
+
+#[test]
+fn every_failure_of_a_host_has_its_code_and_exit_status() {
+    let world = World::new();
+    world.write("a.c", SOURCE);
+    // Servers whose gcc does as the script says.
+    let server = |name: &str, text: &str| {
+        let folder = world.folder(&format!("{name}-compilers"));
+        script(&folder.join("gcc"), text);
+        let mut options = ours();
+        options.path = Some(format!("{}:/usr/bin:/bin", folder.display()));
+        world.server(name, &options)
+    };
+    let full = "echo 'a.s: No space left on device' >&2; exit 1";
+    let servers = [
+        (server("crash", "kill -SEGV $$"), "compiler-crashed", 104),
+        (server("full", full), "server-disk-full", 104),
+        (server("memory", "echo 'cc1: out of memory' >&2; exit 1"), "server-out-of-memory", 104),
+        (server("ice", "exit 4"), "compiler-fault", 104),
+        (server("arm", "exec aarch64-linux-gnu-gcc \"$@\""), "wrong-machine", 100),
+    ];
+    let mut cases: Vec<(String, &str, i32)> =
+        servers.iter().map(|(server, code, exit)| (server.host(""), *code, *exit)).collect();
+    let cut = b"DONE00000001STAT00000000SERR00000000SOUT00000000DOTO00000100\x7fELF";
+    let empty = b"DONE00000001STAT00000000SERR00000000SOUT00000000DOTO00000000";
+    cases.extend([
+        (DEAD.to_owned(), "connection-refused", 103),
+        (peer_that_says(b""), "hung-up", 108),
+        (peer_that_says(b"HTTP/1.0 400 Bad Request\r\n\r\n"), "protocol-garbage", 109),
+        (peer_that_says(cut), "answer-truncated", 108),
+        (peer_that_says(empty), "no-object", 100),
+    ]);
+    for (host, code, exit) in cases {
+        let state = world.folder(&format!("state-{code}"));
+        let run = |fallback: &str| {
+            let mut command = world.command(program("distcc"));
+            command.env("DISTCC_DIR", &state).env("DISTCC_HOSTS", &host);
+            command.env("DISTCC_BACKOFF_PERIOD", "0").env("DISTCC_FALLBACK", fallback);
+            let ran = finish(command.args(["gcc", "-c", "a.c"]));
+            let text = std::fs::read_to_string(state.join("ledger")).unwrap();
+            let fields = text.lines().last().unwrap().split(' ').map(str::to_owned);
+            (ran, fields.collect::<Vec<_>>())
+        };
+        let (ran, fields) = run("1");
+        assert_eq!(ran.code, 0, "{code}: {}", ran.stderr);
+        assert!(
+            ran.stderr.contains(&format!("running locally instead [{code}]")),
+            "{}",
+            ran.stderr
+        );
+        assert_eq!(fields[4..7], [".", code, "0"], "{}", ran.stderr);
+        assert_eq!(fields[18], format!("{host}={code}"), "{}", ran.stderr);
+        let (ran, fields) = run("0");
+        assert_eq!(ran.code, exit, "{code}: {}", ran.stderr);
+        assert_eq!(fields[4..7], ["-", code, &exit.to_string()], "{}", ran.stderr);
+    }
 }
 
 #[test]
