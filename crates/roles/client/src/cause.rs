@@ -91,8 +91,6 @@ pub(crate) enum Cause {
     AnswerTruncated,
     /// The server's answer is no distcc.
     ProtocolGarbage,
-    /// This machine has no memory for the answer.
-    NoMemoryForAnswer,
     /// The server does not serve this machine.
     RefusedAddress,
     /// The server does not run this compiler.
@@ -124,7 +122,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 52] = [
+const OTHERS: [Cause; 51] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -162,7 +160,6 @@ const OTHERS: [Cause; 52] = [
     Cause::HungUp,
     Cause::AnswerTruncated,
     Cause::ProtocolGarbage,
-    Cause::NoMemoryForAnswer,
     Cause::RefusedAddress,
     Cause::RefusedCompiler,
     Cause::RefusedOptions,
@@ -468,11 +465,6 @@ impl Cause {
                 "the answer is not that of a distccd",
                 "is it a distccd that listens at that port?",
             ),
-            Cause::NoMemoryForAnswer => (
-                "no-memory-for-answer",
-                "this machine has no memory for the server's answer",
-                "run fewer jobs at once",
-            ),
             Cause::RefusedAddress => (
                 "refused-address",
                 "the server does not serve this machine's address",
@@ -558,7 +550,6 @@ impl From<&Trouble> for Cause {
             Trouble::HungUp => Cause::HungUp,
             Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
             Trouble::Wire(WireError::NoMemory { .. }) => Cause::OutOfMemory,
-            Trouble::Wire(WireError::NoMemory { .. }) => Cause::NoMemoryForAnswer,
             Trouble::Wire(_) => Cause::ProtocolGarbage,
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,
