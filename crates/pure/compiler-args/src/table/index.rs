@@ -13,7 +13,7 @@ static SHORTER: [u16; N_ROWS] = shorter();
 /// name.
 ///
 /// The names that `word` begins with all stand at or before the place where `word` would stand,
-/// and each of them begins the name that stands there, so it is enough to follow [`SHORTER`].
+/// and each of them begins the name that stands there, so it is enough to follow `SHORTER`.
 #[must_use]
 pub fn find(word: &[u8]) -> Option<&'static Row> {
     let mut place = ORDER.partition_point(|row| TABLE[usize::from(*row)].name.as_bytes() <= word);
