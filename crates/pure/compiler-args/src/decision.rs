@@ -85,6 +85,11 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     if is_configure_test(source.name.as_bytes()) {
         return Err(Stay::new(Reason::ConfigureTest, source.name));
     }
+    // Clang names the source in such objects, and names it otherwise where the name is another.
+    if is_clang(command) && matches!(source.language, Language::ObjectiveC | Language::ObjectiveCxx)
+    {
+        return Err(Stay::new(Reason::RecordsDetails, source.name));
+    }
     // Such source need not tell its own name, and then the object has the one that is sent.
     let is_told = Kind::of_name(source.name.as_bytes()) == Kind::Preprocessed(source.language);
     if source.is_preprocessed && (command.dependencies || !is_told) {
@@ -427,6 +432,13 @@ mod tests {
             "`conftest.c` asks what this machine can do, and is quicker done here",
         );
         stays("gcc -c a.S", "assembler-source", "`a.S` is assembler source");
+    }
+
+    #[test]
+    fn what_clang_names_the_source_in_stays() {
+        let text = "`a.m` puts columns, macros or the command line into the object, which differ elsewhere";
+        stays("clang -c a.m", "records-details", text);
+        assert!(job_of("gcc -c a.m").preprocess.is_some());
     }
 
     proptest! {

@@ -343,7 +343,6 @@ impl Distribution<'_> {
         }
         self.note_success(spec);
         if let Err(error) = accept::put(&reply.object, Path::new(&self.job.output)) {
-            // The compiler here meets the same trouble, and says so in its own words.
             let why = format!("could not write {}: {error}", self.job.output.display());
             return Outcome::Here(Cause::OutputUnwritable, Some(why));
         }
@@ -463,20 +462,24 @@ impl Distribution<'_> {
         // Ends a preprocessor that is still at work, and with it the hold on its slot.
         self.source = Source::NotStarted;
         self.state = None;
-        if let Some(why) = why {
-            if !self.context.settings.fallback {
-                let text = format!("failed to distribute {}: {why}", shown(&self.job));
-                self.context.log.error(&text, cause.remedy());
-                return Exit::FAILED;
-            }
-            let text = format!(
-                "failed to distribute {}: {why}; running locally instead",
-                shown(&self.job)
-            );
-            self.context.log.warning(&text, "");
+        let mut text = why.map(|why| format!("failed to distribute {}: {why}", shown(&self.job)));
+        if !self.context.settings.fallback
+            && let Some(text) = &text
+        {
+            self.context.log.error(text, cause.remedy());
+            return Exit::FAILED;
+        }
+        let warn = |text: String| {
+            self.context.log.warning(&format!("{text}; running locally instead"), "");
+        };
+        // Most often the compiler here meets the same trouble and says so in its own words.
+        if cause != Cause::OutputUnwritable {
+            text.take().into_iter().for_each(warn);
         }
         let lock = lock.or_else(|| slots::wait_here(self.context, self.n_local_slots));
-        local::run(self.context, self.words, lock, dependencies)
+        let exit = local::run(self.context, self.words, lock, dependencies);
+        text.filter(|_| exit == Exit::SUCCESS).into_iter().for_each(warn);
+        exit
     }
 
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
