@@ -168,7 +168,7 @@ fn code_generation() {
                 "gcc -funsigned-char -fshort-enums -fverbose-asm --param max-inline-insns-single=10 a.c",
                 Remote,
             ),
-            ("gcc -O2 -march=native a.c", Here("native-tuning")),
+            ("gcc -O2 -march=native a.c", Remote),
             ("gcc -save-temps a.c", Here("extra-output")),
             ("gcc -fstack-usage a.c", Here("extra-output")),
             (
@@ -201,6 +201,44 @@ fn code_generation() {
             ("clang -fembed-bitcode=marker a.c", Here("records-details")),
             ("clang -O2 -flto=thin a.c", Here("link-time-optimization")),
             ("clang -O2 -frecord-command-line a.c", Here("records-details")),
+        ],
+    );
+}
+
+#[test]
+fn the_processor_of_this_machine() {
+    let sum = "float sum(const float *x, int n) { float s = 0; for (int i = 0; i < n; i++) s += \
+               x[i] * 3; return s; }\n#ifdef __AVX2__\nint avx2;\n#endif\n";
+    check(
+        &[
+            ("a.c", sum),
+            (
+                "a.cc",
+                "#include <vector>\nint f(std::vector<int> v) { int s = 0; for (int i : v) s += i; return s; }\n",
+            ),
+        ],
+        &[
+            ("gcc -O3 -ffast-math -march=native a.c", Remote),
+            ("gcc -O3 -ffast-math -mtune=native a.c", Remote),
+            ("gcc -O3 -ffast-math -mtune=native -mfpmath=sse -march=native a.c", Remote),
+            ("gcc -O3 -ffast-math -march=native -fPIC -MD a.c", Remote),
+            ("gcc -O3 -march=native -mno-avx a.c", Here("native-tuning")),
+            ("gcc -O3 -march=native -mtune=generic --param l1-cache-size=8 a.c", Remote),
+            ("gcc -O3 -march=native -m32 -ffreestanding a.c", Remote),
+            ("gcc -O3 -march=native -march=x86-64 a.c", Here("native-tuning")),
+            ("gcc -O3 -march=x86-64 -march=native a.c", Here("native-tuning")),
+            ("g++ -O3 -march=native a.cc", Remote),
+            ("gcc -O3 -march=native -g a.c", Here("native-tuning-recorded")),
+            ("gcc -O3 -march=native -g -gno-record-gcc-switches a.c", Remote),
+            ("gcc -O3 -march=native -g -g0 a.c", Remote),
+            ("gcc -mcpu=native a.c", Here("native-tuning")),
+            ("gcc -march=native -fstack-usage a.c", Here("extra-output")),
+            ("clang -O3 -ffast-math -march=native a.c", Remote),
+            ("clang -O3 -ffast-math -mtune=native a.c", Remote),
+            ("clang -O3 -march=native -mno-avx2 a.c", Remote),
+            ("clang -O3 -march=native -mtune=generic -mno-avx512f -fPIC a.c", Remote),
+            ("clang++ -O3 -march=native a.cc", Remote),
+            ("clang -mcpu=native a.c", Here("native-tuning")),
         ],
     );
 }

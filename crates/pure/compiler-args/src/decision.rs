@@ -358,7 +358,8 @@ mod tests {
         stays(
             "gcc -march=native -c a.c",
             "native-tuning",
-            "`-march=native` means the processor of whichever machine runs the compiler",
+            "`-march=native` means the processor of whichever machine runs the compiler, \
+             which did not say what that is",
         );
         stays("gcc -c a.c b.c", "several-sources", "`b.c` is one source too many for one job");
         stays(

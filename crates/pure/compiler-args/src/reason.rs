@@ -16,6 +16,8 @@ pub enum Reason {
     DependenciesToStream,
     /// `-march=native` and the like.
     NativeTuning,
+    /// The same, where debug information tells how the compiler got its options.
+    NativeTuningRecorded,
     /// Profiles and coverage: the compiler reads or writes files beside the object.
     Profile,
     /// `-flto`.
@@ -72,13 +74,14 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables in documents and tests.
-    pub const ALL: [Reason; 32] = [
+    pub const ALL: [Reason; 33] = [
         Reason::NotACompile,
         Reason::PreprocessOnly,
         Reason::AssemblerOutput,
         Reason::DependenciesOnly,
         Reason::DependenciesToStream,
         Reason::NativeTuning,
+        Reason::NativeTuningRecorded,
         Reason::Profile,
         Reason::LinkTimeOptimization,
         Reason::SplitDwarf,
@@ -142,8 +145,15 @@ impl Reason {
             ),
             Reason::NativeTuning => (
                 "native-tuning",
-                "means the processor of whichever machine runs the compiler",
+                "means the processor of whichever machine runs the compiler, which did not say what \
+                 that is",
                 "name the processor instead, as in -march=x86-64-v2",
+            ),
+            Reason::NativeTuningRecorded => (
+                "native-tuning-recorded",
+                "stands for options that debug information lists in another order when they are \
+                 given by name",
+                "-gno-record-gcc-switches leaves that list out",
             ),
             Reason::Profile => ("profile", "reads or writes profile data beside the object", ""),
             Reason::LinkTimeOptimization => (

@@ -21,8 +21,8 @@ use crate::log::clean;
 use crate::response_files::WorkingDirectory;
 use crate::zeroconf::Asking;
 
-/// Answers `distcc --explain WORDS...` on standard output. Nothing is run, no slot taken, no host
-/// asked.
+/// Answers `distcc --explain WORDS...` on standard output. Nothing is compiled, no slot taken, no
+/// host asked; only what `-march=native` stands for may have to be asked of the compiler.
 pub(crate) fn run(context: &Context, words: Vec<OsString>) -> Exit {
     let json = words.first().is_some_and(|word| word == "--json");
     let words = if json { &words[1..] } else { &words[..] };
@@ -112,11 +112,11 @@ impl Explanation {
     fn text(&self) -> String {
         let mut text = String::from("the command\n");
         for Explained { words, role } in &self.words {
-            let mut says = role.says().to_owned();
+            let mut says = self.says(*role).to_owned();
             if let Role::Option(row) = role {
                 let _ = write!(says, " (row `{}`, {})", row.name, row.shape.name());
             }
-            if let Some(code) = stays_for(*role) {
+            if let Some(code) = self.stays_for(*role) {
                 let _ = write!(says, " [{code}]");
             }
             let _ = writeln!(text, "  {:<28} {says}", shown(words));
@@ -160,6 +160,33 @@ impl Explanation {
         text
     }
 
+    /// What a word is. One that means this processor keeps no job here if the compiler could say
+    /// what it stands for.
+    fn says(&self, role: Role) -> &'static str {
+        match role {
+            Role::Option(row) if self.may_leave() && matches!(row.effect, Effect::Stay(_)) => {
+                "stands for the options that the compiler here says it does: used here and sent"
+            }
+            role => role.says(),
+        }
+    }
+
+    /// The code of the reason for which a word keeps the job here by itself.
+    fn stays_for(&self, role: Role) -> Option<&'static str> {
+        match role {
+            Role::Option(row) => match row.effect {
+                Effect::Stay(reason) if !self.may_leave() => Some(reason.code()),
+                _ => None,
+            },
+            Role::Odd(reason) => Some(reason.code()),
+            Role::Compiler | Role::EndOfOptions | Role::Operand => None,
+        }
+    }
+
+    fn may_leave(&self) -> bool {
+        matches!(self.decision, Decision::Distribute(_))
+    }
+
     fn write_job(&self, text: &mut String, job: &Job) {
         text.push_str("\na server may do it, unless the preprocessed source says otherwise\n");
         let preprocess = match &job.preprocess {
@@ -191,8 +218,8 @@ impl Explanation {
                 ("role", Json::Text(kind.to_owned())),
                 ("row", Json::text_or_null(row.map_or("", |row| row.name))),
                 ("shape", Json::text_or_null(row.map_or("", |row| row.shape.name()))),
-                ("effect", Json::Text(role.says().to_owned())),
-                ("stays_for", Json::text_or_null(stays_for(*role).unwrap_or_default())),
+                ("effect", Json::Text(self.says(*role).to_owned())),
+                ("stays_for", Json::text_or_null(self.stays_for(*role).unwrap_or_default())),
             ])
         });
         let job = match &self.decision {
@@ -207,7 +234,7 @@ impl Explanation {
         Json::Object(vec![
             ("command", list(&self.command)),
             ("words", Json::List(words.collect())),
-            ("may_leave", Json::Bool(matches!(self.decision, Decision::Distribute(_)))),
+            ("may_leave", Json::Bool(self.may_leave())),
             ("job", job),
             ("host_list", Json::text_or_null(self.list.as_deref().unwrap_or_default())),
             ("hosts", Json::List(self.hosts.iter().map(HostState::json).collect())),
@@ -268,18 +295,6 @@ impl End {
 
 fn list(words: &[OsString]) -> Json {
     Json::List(words.iter().map(|word| Json::bytes(word.as_bytes())).collect())
-}
-
-/// The code of the reason for which a word keeps a job here by itself.
-fn stays_for(role: Role) -> Option<&'static str> {
-    match role {
-        Role::Option(row) => match row.effect {
-            Effect::Stay(reason) => Some(reason.code()),
-            _ => None,
-        },
-        Role::Odd(reason) => Some(reason.code()),
-        Role::Compiler | Role::EndOfOptions | Role::Operand => None,
-    }
 }
 
 fn state_of(context: &Context, spec: &HostSpec) -> HostState {

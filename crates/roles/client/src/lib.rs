@@ -19,6 +19,7 @@ mod local;
 mod log;
 mod memory;
 mod messages;
+mod native;
 mod own_commands;
 mod preprocess;
 mod remote;
@@ -35,7 +36,7 @@ mod zeroconf;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use compiler_args::{Decision, Stay, decide, expand};
+use compiler_args::{Decision, Stay, expand};
 use statedir::StateDir;
 use toolchain::Finder;
 use wire::Exit;
@@ -47,6 +48,7 @@ use account::Account;
 use cause::Cause;
 use invocation::Invocation;
 use log::Log;
+use native::decide_with_native;
 use response_files::WorkingDirectory;
 
 /// What every step of a job may need.
@@ -92,7 +94,7 @@ impl Context {
 impl Context {
     /// Whether a command may leave, by its words and by the variables that change what they mean.
     fn decide(&self, words: &[OsString]) -> Decision {
-        match (decide(words), self.settings.compiler_variable) {
+        match (decide_with_native(self, words), self.settings.compiler_variable) {
             (Decision::Distribute(_), Some((name, reason))) => {
                 Decision::CompileHere(Stay { reason, word: name.into() })
             }

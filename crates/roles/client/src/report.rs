@@ -467,7 +467,7 @@ mod tests {
             "  red:3632                           2",
             "done here                            1",
             "  native-tuning                      1  a word means the processor of whichever \
-             machine runs the compiler",
+             machine runs the compiler, which did not say what that is",
             "      hint: name the processor instead, as in -march=x86-64-v2",
             "  blue:3632                          2  connection-refused: nothing listens at that \
              port",

@@ -3,7 +3,9 @@
 mod find;
 mod gcc;
 mod object_kind;
+mod processor;
 
 pub use find::{Compiler, Finder, generic_name};
 pub use gcc::Gcc;
 pub use object_kind::{CompilerVersion, Object, ObjectKind, Word};
+pub use processor::processor;
