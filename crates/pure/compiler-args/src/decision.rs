@@ -90,6 +90,9 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     {
         return Err(Stay::new(Reason::RecordsDetails, source.name));
     }
+    if let Some(words) = odd_dependency_words(command) {
+        return Err(Stay::new(Reason::PreprocessorDetails, words));
+    }
     // Such source need not tell its own name, and then the object has the one that is sent.
     let is_told = Kind::of_name(source.name.as_bytes()) == Kind::Preprocessed(source.language);
     if source.is_preprocessed && (command.dependencies || !is_told) {
@@ -162,6 +165,21 @@ fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
         words.push(output.to_owned());
     }
     words
+}
+
+/// A `-Wp,` option in which Clang reads words about dependencies otherwise than one by one: it
+/// understands `-Wp,-MD,FILE` alone.
+fn odd_dependency_words<'a>(command: &Command<'a>) -> Option<&'a OsStr> {
+    command.items.iter().filter(|_| is_clang(command)).find_map(|item| match item {
+        Item::Option { row, words, value, .. } if row.effect == Effect::PreprocessorWords => {
+            let is_odd = match value.split(|byte| *byte == b',').collect::<Vec<_>>()[..] {
+                [b"-MD" | b"-MMD", _] => false,
+                ref words => words.iter().any(|word| word.starts_with(b"-M")),
+            };
+            is_odd.then_some(words[0].as_os_str())
+        }
+        _ => None,
+    })
 }
 
 /// Whether the compiler is Clang by its name.
@@ -433,6 +451,16 @@ mod tests {
             "`conftest.c` asks what this machine can do, and is quicker done here",
         );
         stays("gcc -c a.S", "assembler-source", "`a.S` is assembler source");
+    }
+
+    #[test]
+    fn clang_reads_dependency_words_in_one_way_only() {
+        for words in ["-Wp,-MMD,x.d,-MT,y", "-Wp,-MD,x.d,-MP", "-Wp,-MD,-MF,x.d"] {
+            let text = format!("`{words}` changes what preprocessed source means");
+            stays(&format!("clang {words} -c a.c"), "preprocessor-details", &text);
+        }
+        assert!(job_of("clang -Wp,-MMD,x.d -Wp,-DX,-UY -c a.c").preprocess.is_some());
+        assert!(job_of("gcc -Wp,-MMD,x.d,-MT,y -c a.c").preprocess.is_some());
     }
 
     #[test]
