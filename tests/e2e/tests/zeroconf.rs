@@ -288,18 +288,24 @@ fn a_server_that_goes_is_forgotten_and_the_user_hears_that_none_is_left() {
     let mut server = place.our_server();
     place.compile_there(&program("distcc"), &server);
     server.end_by(Signal::TERM);
-    // What is kept is old, so that the network is asked again, beside the job.
-    place.age(Duration::from_secs(60));
     let ran = place.compile(&program("distcc"));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     assert!(ran.stderr.contains("failed to distribute a.c to 10.77.0.1:3632"), "{}", ran.stderr);
-    wait_until("it is forgotten", || std::fs::read(place.kept()).unwrap().is_empty());
-    let ran = place.compile(&program("distcc"));
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    let mut said = String::new();
     let why = "failed to distribute a.c: zeroconf found no host: no server announced itself";
-    assert!(ran.stderr.contains(why), "{}", ran.stderr);
-    assert!(ran.stderr.contains("hint: start `distccd --zeroconf`"), "{}", ran.stderr);
-    assert_eq!(ran.stderr.matches("Warning").count(), 1, "{}", ran.stderr);
+    wait_until("it is forgotten, and the user hears of it", || {
+        // What is kept is old, so that the network is asked again, beside the job. Whoever asked
+        // before may still be about to keep what it heard.
+        place.age(Duration::from_secs(60));
+        let ran = place.compile(&program("distcc"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        said.push_str(&ran.stderr);
+        said.contains(why)
+    });
+    assert!(std::fs::read(place.kept()).unwrap().is_empty());
+    // Once a build.
+    assert_eq!(said.matches(why).count(), 1, "{said}");
+    assert!(said.contains("hint: start `distccd --zeroconf`"), "{said}");
     place.world.check_object("gcc", &["-c", "a.c"], "a.o");
 }
 
@@ -310,7 +316,6 @@ fn where_nobody_answers_the_job_is_done_here_and_the_reason_told() {
     wait_until("the reason is told", || {
         let ran = place.compile(&program("distcc"));
         assert_eq!(ran.code, 0, "{}", ran.stderr);
-        assert!(ran.stderr.contains("zeroconf found no host: "), "{}", ran.stderr);
         ran.stderr.contains(why)
     });
     let mut command = place.on("green", program("distcc"));
@@ -426,8 +431,8 @@ fn without_lsdistcc_the_user_hears_what_is_missing() {
 fn other_hosts_of_the_list_are_used_when_nobody_answers() {
     let world = World::new();
     let server = world.server("server", &support::ServerOptions::new(support::Kind::Ours));
-    let text = "folder=${2#--keep-in=}; : > \"$folder/zeroconf/hosts\"; \
-                echo 'lsdistcc: nobody home' >&2; exit 1";
+    let text = "echo 'lsdistcc: nobody home' >&2; folder=${2#--keep-in=}; \
+                : > \"$folder/zeroconf/hosts\"; exit 1";
     let client = client_with(&world, Some(text));
     let hosts = format!("+zeroconf {}", server.host(""));
     let ran = finish(job(&world, &client, "a.c").env("DISTCC_HOSTS", &hosts));

@@ -32,6 +32,9 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
         Err(missing) => return without_list(context, words, &job, &missing),
     };
     context.log.info(&format!("hosts from {}", found.place));
+    if let Some(why) = &found.undiscovered {
+        context.warn_once(why, why, Cause::NothingDiscovered.remedy());
+    }
     if context.settings.pump && found.list.hosts.iter().any(|spec| spec.pump) {
         context.warn_once(
             "pump",

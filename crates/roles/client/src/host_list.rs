@@ -17,6 +17,8 @@ const SYSTEM_FILE: &str = "/etc/distcc/hosts";
 pub(crate) struct Found {
     pub(crate) list: HostList,
     pub(crate) place: String,
+    /// Why zeroconf added nobody to it.
+    pub(crate) undiscovered: Option<String>,
 }
 
 /// Why there is no host list.
@@ -61,7 +63,7 @@ pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
     let (place, bytes) = text(settings).ok_or(Missing::Nowhere)?;
     let Ok(text) = String::from_utf8(bytes) else { return Err(Missing::NoText { place }) };
     match HostList::parse(&text) {
-        Ok(list) => Ok(Found { list, place }),
+        Ok(list) => Ok(Found { list, place, undiscovered: None }),
         Err(error) => Err(Missing::Bad { place, error }),
     }
 }
@@ -74,7 +76,7 @@ pub(crate) fn read_with_found(
     asking: Asking,
 ) -> Result<Found, Missing> {
     let mut found = read(settings)?;
-    zeroconf::fill_in(&mut found.list, state, log, asking)
+    found.undiscovered = zeroconf::fill_in(&mut found.list, state, log, asking)
         .map_err(|why| Missing::Undiscovered { why })?;
     Ok(found)
 }

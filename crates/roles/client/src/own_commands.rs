@@ -7,6 +7,7 @@ use statedir::StateDir;
 use wire::Exit;
 
 use crate::Settings;
+use crate::cause::Cause;
 use crate::host_list::{self, Found, Missing};
 use crate::invocation::OwnCommand;
 use crate::log::{Log, clean};
@@ -61,7 +62,11 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
 
 fn whole_list(settings: &Settings, log: &Log) -> Result<Found, Missing> {
     let state = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref()).ok();
-    host_list::read_with_found(settings, state.as_ref(), log, Asking::Allowed)
+    let found = host_list::read_with_found(settings, state.as_ref(), log, Asking::Allowed)?;
+    if let Some(why) = &found.undiscovered {
+        log.warning(why, Cause::NothingDiscovered.remedy());
+    }
+    Ok(found)
 }
 
 /// Says why there is no host list, and gives the code to exit with.

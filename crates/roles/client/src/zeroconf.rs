@@ -10,9 +10,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use hosts::{Host, HostList, HostSpec};
-use statedir::{FoundHosts, StateDir};
+use statedir::{FoundHosts, Kept, StateDir};
 
-use crate::cause::Cause;
 use crate::log::Log;
 
 /// The longest wait for hosts when none are kept. `lsdistcc` ends after 1.5 s, and the wait with
@@ -36,7 +35,8 @@ pub(crate) enum Asking {
     Forbidden,
 }
 
-/// Puts the hosts that were found into the list, where `+zeroconf` stands in it.
+/// Puts the hosts that were found into the list, where `+zeroconf` stands in it. Where there are
+/// none and the list has others, gives why.
 ///
 /// # Errors
 /// Why there are none, if the list has no others either.
@@ -45,68 +45,51 @@ pub(crate) fn fill_in(
     state: Option<&StateDir>,
     log: &Log,
     asking: Asking,
-) -> Result<(), String> {
-    let Some(position) = list.zeroconf else { return Ok(()) };
+) -> Result<Option<String>, String> {
+    let Some(position) = list.zeroconf else { return Ok(None) };
     match find(state, log, asking) {
         Ok(found) => {
             let shown: Vec<String> = found.iter().map(|spec| spec.host.to_string()).collect();
             log.info(&format!("hosts found by zeroconf: {}", shown.join(", ")));
             let position = position.min(list.hosts.len());
             list.hosts.splice(position..position, found);
-            Ok(())
+            Ok(None)
         }
-        Err(nobody) if list.hosts.is_empty() => Err(nobody.why),
-        Err(Nobody { why, is_news }) => {
-            // With other hosts the job is none the worse: it is said once for each time that the
-            // network was asked.
-            if is_news {
-                let text = format!("zeroconf found no host: {why}; going on with the other hosts");
-                log.warning(&text, Cause::NothingDiscovered.remedy());
-            }
-            Ok(())
+        Err(why) if list.hosts.is_empty() => Err(why),
+        Err(why) => {
+            Ok(Some(format!("zeroconf found no host: {why}; going on with the other hosts")))
         }
     }
 }
 
-/// Why there are no hosts.
-struct Nobody {
-    why: String,
-    /// Whether nobody can have been told yet.
-    is_news: bool,
-}
-
-fn find(state: Option<&StateDir>, log: &Log, may_ask: Asking) -> Result<Vec<HostSpec>, Nobody> {
-    let news = |why: String| Nobody { why, is_news: true };
-    let state =
-        state.ok_or_else(|| news("there is no state folder to keep hosts in".to_owned()))?;
-    let hosts = state.found_hosts().map_err(|error| news(format!("the state folder: {error}")))?;
-    let kept = hosts.read().filter(statedir::Kept::is_usable);
-    let mut asking = None;
-    if may_ask == Asking::Allowed && !kept.as_ref().is_some_and(statedir::Kept::is_fresh) {
-        match ask(state, &hosts) {
-            Ok(child) => asking = child,
+/// The hosts, or why there are none.
+fn find(state: Option<&StateDir>, log: &Log, may_ask: Asking) -> Result<Vec<HostSpec>, String> {
+    let state = state.ok_or("there is no state folder to keep hosts in")?;
+    let hosts = state.found_hosts().map_err(|error| format!("the state folder: {error}"))?;
+    let kept = hosts.read().filter(Kept::is_usable);
+    let kept = match (kept, may_ask) {
+        (kept, Asking::Forbidden) => kept,
+        (Some(kept), _) if kept.is_fresh() => Some(kept),
+        (Some(kept), _) => {
             // What is kept will do for now.
-            Err(error) if kept.is_some() => log.info(&format!("zeroconf: {error}")),
+            if let Err(error) = ask(state, &hosts) {
+                log.info(&format!("zeroconf: {error}"));
+            }
+            Some(kept)
+        }
+        (None, _) => match ask(state, &hosts) {
+            Ok(asking) => wait(&hosts, asking),
             Err(error) => {
                 // For those who come next.
                 let _ = hosts.note_trouble(&error.to_string()).and_then(|()| hosts.write(&[]));
-                return Err(news(error.to_string()));
+                return Err(error.to_string());
             }
-        }
-    }
-    let is_news = asking.is_some();
-    let kept = kept.or_else(|| (may_ask == Asking::Allowed).then(|| wait(&hosts, asking))?);
-    let nobody = |why: String| Nobody { why, is_news };
-    let Some(kept) = kept else {
-        let said = hosts.trouble();
-        return Err(nobody(said.unwrap_or_else(|| "no answer so far".to_owned())));
+        },
     };
+    let or_said = |why: &str| hosts.trouble().unwrap_or_else(|| why.to_owned());
+    let kept = kept.ok_or_else(|| or_said("no answer so far"))?;
     let found: Vec<HostSpec> = kept.text.lines().take(MOST_HOSTS).filter_map(host).collect();
-    if found.is_empty() {
-        let said = hosts.trouble();
-        return Err(nobody(said.unwrap_or_else(|| "no server answered".to_owned())));
-    }
-    Ok(found)
+    if found.is_empty() { Err(or_said("no server answered")) } else { Ok(found) }
 }
 
 /// One line of what is kept: a server on TCP, or nothing that we would use.
@@ -142,7 +125,7 @@ fn ask(state: &StateDir, hosts: &FoundHosts) -> io::Result<Option<Child>> {
 }
 
 /// Waits for the first hosts. Whoever has not started `lsdistcc` waits for the one who has.
-fn wait(hosts: &FoundHosts, mut asking: Option<Child>) -> Option<statedir::Kept> {
+fn wait(hosts: &FoundHosts, mut asking: Option<Child>) -> Option<Kept> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         // In this order: it writes, then ends.
@@ -150,7 +133,7 @@ fn wait(hosts: &FoundHosts, mut asking: Option<Child>) -> Option<statedir::Kept>
             Some(child) => child.try_wait().is_ok_and(|status| status.is_some()),
             None => !hosts.was_asked_within(PATIENCE),
         };
-        if let Some(kept) = hosts.read().filter(statedir::Kept::is_usable) {
+        if let Some(kept) = hosts.read().filter(Kept::is_usable) {
             return Some(kept);
         }
         if has_ended && asking.is_some() {

@@ -60,16 +60,17 @@ pub(crate) fn run(options: &Options, path: &OsString) -> bool {
         }
     };
     let lines = suiting.lines(&found);
-    write(&lines);
-    if options.keep_in.is_none() {
-        print(&lines);
-    }
     if lines.is_empty() {
         let text = format!("no server announced itself within {} ms", time.as_millis());
         complain(
             &text,
             "start `distccd --zeroconf` on machines of this network, with the same gcc as here",
         );
+    }
+    // After the reason: clients that see that there is nobody want to know why.
+    write(&lines);
+    if options.keep_in.is_none() {
+        print(&lines);
     }
     !lines.is_empty()
 }

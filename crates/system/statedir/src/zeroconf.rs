@@ -35,6 +35,9 @@ const FRESH: Duration = Duration::from_secs(20);
 /// Hosts beyond this age are of another day or another network.
 const USABLE: Duration = Duration::from_secs(3600);
 
+/// That there were none is of another build beyond this age.
+const EMPTY_USABLE: Duration = Duration::from_secs(120);
+
 impl Kept {
     /// Whether the network need not be asked again.
     #[must_use]
@@ -45,7 +48,8 @@ impl Kept {
     /// Whether it is worth trying until there is better.
     #[must_use]
     pub fn is_usable(&self) -> bool {
-        self.age.is_none_or(|age| age < USABLE)
+        let longest = if self.text.trim().is_empty() { EMPTY_USABLE } else { USABLE };
+        self.age.is_none_or(|age| age < longest)
     }
 }
 
@@ -192,6 +196,22 @@ mod tests {
         let found = scratch.state.found_hosts().unwrap();
         std::fs::write(found.file("hosts"), vec![0xff; 1 << 20]).unwrap();
         assert_eq!(found.read().unwrap().text.chars().count() as u64, MOST_BYTES);
+    }
+
+    #[test]
+    fn that_there_was_nobody_is_soon_out_of_date() {
+        let check = |text: &str, seconds: u64, expected: (bool, bool)| {
+            let kept = Kept { text: text.into(), age: Some(Duration::from_secs(seconds)) };
+            assert_eq!((kept.is_fresh(), kept.is_usable()), expected, "{text:?} {seconds}");
+        };
+        check("10.0.0.7:3632/4\n", 5, (true, true));
+        check("10.0.0.7:3632/4\n", 1800, (false, true));
+        check("10.0.0.7:3632/4\n", 7200, (false, false));
+        check("", 60, (false, true));
+        check("", 180, (false, false));
+        // As after a change of the clock.
+        let kept = Kept { text: String::new(), age: None };
+        assert_eq!((kept.is_fresh(), kept.is_usable()), (false, true));
     }
 
     #[test]
