@@ -530,7 +530,7 @@ fn long_names_and_inner_words() {
             ("clang -Xclang -disable-llvm-passes -O1 a.c", Remote),
             ("clang -mllvm -inline-threshold=9 -O2 a.c", Remote),
             ("gcc -Wp,-MMD,x.d -Wp,-MP -Wp,-MT,y -Wp,-include,in.h a.c", Remote),
-            ("clang -Wp,-MMD,x.d,-MT,y a.c", Remote),
+            ("clang -Wp,-MMD,x.d,-MT,y a.c", Here("preprocessor-details")),
             ("gcc -frandom-seed=out/x -ffile-prefix-map=/a=/b -fprofile-update=atomic a.c", Remote),
             ("clang -fcoverage-prefix-map=/a=/b a.c", Here("profile")),
             ("gcc -Qn a.c", Remote),
