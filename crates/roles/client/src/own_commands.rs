@@ -22,6 +22,8 @@ usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that g
        distcc --report [--since DURATION] [--json]
                                         what became of the jobs of the last build, and why
        distcc --show-principal          print DISTCC_PRINCIPAL
+       distcc --scan-includes [COMPILER] ARGUMENTS...
+                                        what pump mode would send: not supported yet
        distcc --help | --version
 
 Called by another name, as through a link named `gcc`, distcc is that compiler.
@@ -49,6 +51,10 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
             return Exit::FAILED;
         }
         OwnCommand::ShowHosts | OwnCommand::Slots => match whole_list(settings, log) {
+            Ok(found) if found.list.hosts.is_empty() => {
+                log.error("the host list is empty", "name servers in it: HOST/LIMIT ...");
+                return Exit::NO_HOSTS;
+            }
             Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
             Ok(found) => found.list.hosts.iter().map(|spec| format!("{spec}\n")).collect(),
             Err(missing) => return complain(&missing, log),
