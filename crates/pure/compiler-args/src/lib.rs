@@ -22,6 +22,7 @@ mod parse;
 mod reason;
 mod response_file;
 mod server_job;
+mod several;
 mod source_text;
 mod table;
 
@@ -33,5 +34,6 @@ pub use options_page::options_page;
 pub use reason::Reason;
 pub use response_file::{Files, expand};
 pub use server_job::{Refusal, ServerJob, server_job};
+pub use several::{Part, split};
 pub use source_text::stay_for_text;
 pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};

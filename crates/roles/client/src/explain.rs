@@ -19,6 +19,7 @@ use crate::invocation;
 use crate::json::Json;
 use crate::log::clean;
 use crate::response_files::WorkingDirectory;
+use crate::several;
 use crate::zeroconf::Asking;
 
 /// Answers `distcc --explain WORDS...` on standard output. Nothing is compiled, no slot taken, no
@@ -33,7 +34,28 @@ pub(crate) fn run(context: &Context, words: Vec<OsString>) -> Exit {
         return Exit::BAD_ARGUMENTS;
     };
     let explanation = Explanation::of(context, words);
-    let text = if json { format!("{}\n", explanation.json()) } else { explanation.text() };
+    let parts = match &explanation.decision {
+        Decision::CompileHere(stay) => {
+            let expanded = expand(&explanation.command, &WorkingDirectory);
+            several::parts(context, &expanded, stay).unwrap_or_default()
+        }
+        Decision::Distribute(_) => Vec::new(),
+    };
+    let parts: Vec<Explanation> =
+        parts.into_iter().map(|part| Explanation::of(context, part.words)).collect();
+    let text = match (json, parts.is_empty()) {
+        (false, true) => explanation.text(),
+        (true, true) => format!("{}\n", explanation.json()),
+        (true, false) => {
+            let parts = parts.iter().map(Explanation::json).collect();
+            format!("{}\n", Json::Object(vec![("parts", Json::List(parts))]))
+        }
+        (false, false) => {
+            let texts: Vec<String> = parts.iter().map(Explanation::text).collect();
+            let n_parts = parts.len();
+            format!("it is done as {n_parts} jobs, a source each\n\n{}", texts.join("\n"))
+        }
+    };
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => Exit::SUCCESS,
         Err(_) => Exit::IO_ERROR,

@@ -27,6 +27,7 @@ mod report;
 mod response_files;
 mod saved_temps;
 mod settings;
+mod several;
 mod slots;
 mod source;
 mod ssh;
@@ -137,8 +138,13 @@ fn compile(words: Vec<OsString>, context: Context) -> Exit {
         return local::inside_distcc(&context, &words, level);
     }
     // What runs here gets the words as they are: whoever wrote a response file had a reason.
-    let exit = match context.decide(&expand(&words, &WorkingDirectory)) {
-        Decision::CompileHere(stay) => stays(&context, &words, &stay),
+    let expanded = expand(&words, &WorkingDirectory);
+    let exit = match context.decide(&expanded) {
+        Decision::CompileHere(stay) => match several::parts(&context, &expanded, &stay) {
+            // Each is a job of its own, and has its own line in the ledger.
+            Some(parts) => return several::run(&context, &parts),
+            None => stays(&context, &words, &stay),
+        },
         Decision::Distribute(job) => distribute::run(&context, &words, *job),
     };
     if let Some(state) = &context.state

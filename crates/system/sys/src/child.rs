@@ -61,6 +61,25 @@ pub fn detach(command: &mut Command) {
     }
 }
 
+/// Has the child of `command` told to end, by SIGTERM, when the thread that starts it ends. That
+/// thread must therefore be the one that waits for it.
+pub fn end_with_this_thread(command: &mut Command) {
+    let parent = std::process::id();
+    // SAFETY: as above; prctl and getppid are async-signal-safe system calls.
+    unsafe {
+        command.pre_exec(move || {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGTERM) != 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the call above.
+            if libc::getppid() as u32 != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
+            Ok(())
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -87,6 +106,20 @@ mod tests {
         let mut words = said.split_whitespace();
         assert_eq!(words.next(), words.next(), "{said}");
         assert!(!words.any(|word| word == file.as_raw_fd().to_string()), "{said}");
+    }
+
+    #[test]
+    fn a_child_is_told_to_end_with_the_thread_that_started_it() {
+        let mut child = std::thread::spawn(|| {
+            let mut command = Command::new("sleep");
+            command.arg("1000");
+            end_with_this_thread(&mut command);
+            command.spawn().unwrap()
+        })
+        .join()
+        .unwrap();
+        use std::os::unix::process::ExitStatusExt;
+        assert_eq!(child.wait().unwrap().signal(), Some(libc::SIGTERM));
     }
 
     #[test]
