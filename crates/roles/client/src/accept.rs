@@ -130,7 +130,11 @@ fn language_option(language: Language) -> &'static str {
 /// Writes an object in one step: into a temporary file beside it, which then takes its name. A
 /// reader never sees half an object, and a full disk leaves the old one.
 pub(crate) fn put(object: &[u8], output: &Path) -> io::Result<()> {
-    let is_special = std::fs::symlink_metadata(output).is_ok_and(|found| !found.is_file());
+    let is_special = std::fs::symlink_metadata(output).is_ok_and(|found| {
+        // Compilers replace a link to a file, and write through others.
+        let through_link = || std::fs::metadata(output).is_ok_and(|found| found.is_file());
+        !(found.is_file() || found.is_symlink() && through_link())
+    });
     if is_special {
         return File::create(output)?.write_all(object);
     }
@@ -204,6 +208,10 @@ mod tests {
         put(b"new", &output).unwrap();
         assert_eq!(std::fs::read(&output).unwrap(), b"new");
         assert_eq!(std::fs::read_dir(&folder).unwrap().count(), 1);
+        std::os::unix::fs::symlink("a.o", folder.join("b.o")).unwrap();
+        put(b"newer", &folder.join("b.o")).unwrap();
+        assert_eq!(std::fs::read(&output).unwrap(), b"new");
+        assert!(!folder.join("b.o").is_symlink());
         assert!(put(b"x", &folder.join("missing/a.o")).is_err());
         std::fs::remove_dir_all(&folder).unwrap();
     }

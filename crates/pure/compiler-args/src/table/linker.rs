@@ -21,7 +21,7 @@ pub(super) const LINK_TIME: Group = Group {
 
 pub(super) const GROUP: Group = Group {
     title: "The linker",
-    note: "Without effect on a compile: not sent.",
+    note: "Without effect on a compile; what is sent is named in debug information.",
     phases: Phases::LINK,
     rows: &[
         row("-l", JoinedOrSeparate, Link),
@@ -67,10 +67,11 @@ pub(super) const GROUP: Group = Group {
         row("--rtlib=", Joined, Link).clang(""),
         row("-unwindlib=", Joined, Link).clang("8"),
         row("--unwindlib=", Joined, Link).clang("8"),
-        row("-fuse-ld", Joined, Link),
+        // GCC writes these three into debug information.
+        row("-fuse-ld", Joined, Compile),
         row("--ld-path=", Joined, Link).clang("12"),
-        row("-fuse-linker-plugin", Alone, Link).gcc(""),
-        row("-fno-use-linker-plugin", Alone, Link).gcc(""),
+        row("-fuse-linker-plugin", Alone, Compile).gcc(""),
+        row("-fno-use-linker-plugin", Alone, Compile).gcc(""),
         row("--dyld-prefix=", Joined, Link).clang(""),
     ],
 };
