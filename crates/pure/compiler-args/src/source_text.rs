@@ -18,11 +18,8 @@ const N_HEAD_LINES: usize = 8;
 /// mentions one stays here too.
 #[must_use]
 pub fn stay_for_text(job: &Job, text: &[u8]) -> Option<Stay> {
-    if memmem::find(text, b".incbin").is_some() {
-        return Some(Stay::new(Reason::AssemblerReadsFiles, OsStr::new(".incbin")));
-    }
-    if includes_in_assembler(text) {
-        return Some(Stay::new(Reason::AssemblerReadsFiles, OsStr::new(".include")));
+    if let Some(directive) = reads_in_assembler(text) {
+        return Some(Stay::new(Reason::AssemblerReadsFiles, OsStr::from_bytes(directive)));
     }
     for name in COLUMN_NAMES {
         if memmem::find(text, name.as_bytes()).is_some() {
@@ -77,10 +74,21 @@ fn has_trigraph(text: &[u8]) -> bool {
     })
 }
 
-/// Whether `.include` stands there as the assembler would read it, and not as a member's name.
-fn includes_in_assembler(text: &[u8]) -> bool {
-    memmem::find_iter(text, b".include")
-        .any(|at| matches!(text.get(at + b".include".len()), Some(b' ' | b'\t' | b'"' | b'\\')))
+/// The first directive that has the assembler read a file, in letters of either case, which are
+/// the same to it. `.include` counts where the assembler would read it, and not as a member's name.
+fn reads_in_assembler(text: &[u8]) -> Option<&[u8]> {
+    let directive = |at: usize| {
+        let end = at + b".incbin".len();
+        let word = text.get(at..end)?;
+        if word.eq_ignore_ascii_case(b".incbin") {
+            return Some(word);
+        }
+        let after = text.get(end + 1)?;
+        let word = &text[at..=end];
+        let is_read = word.eq_ignore_ascii_case(b".include") && b" \t\"\\".contains(after);
+        is_read.then_some(word)
+    };
+    memchr::memchr_iter(b'.', text).find_map(directive)
 }
 
 /// Whether the text begins with the line that GCC's preprocessor writes for debug information:
@@ -108,6 +116,10 @@ mod tests {
     fn assembler_text_that_reads_files_stays() {
         check("-O2", "asm(\".incbin \\\"/etc/passwd\\\"\");", Some("assembler-reads-files"));
         check("-O2", "asm(\".include \\\"/etc/passwd\\\"\");", Some("assembler-reads-files"));
+        check("-O2", "asm(\".IncBin \\\"/etc/passwd\\\"\");", Some("assembler-reads-files"));
+        check("-O2", "asm(\".INCLUDE\\t\\\"x\\\"\");", Some("assembler-reads-files"));
+        check("-O2", "f(.1, x.inclu", None);
+        check("-O2", "x.includes(); x.inc", None);
         check("-O2", "int f(struct s x) { return x.include(1); }", None);
     }
 
