@@ -24,6 +24,9 @@ use support::{Kind, Server, ServerOptions, wait_until};
 
 use stand::Stand;
 
+/// What cases need of Debian.
+pub const DEBIAN_PACKAGES: [&str; 5] = ["gcc", "g++", "gobjc", "gobjc++", "clang"];
+
 /// The compilers that cases name.
 pub(crate) const COMPILERS: [&str; 14] = [
     "gcc",

@@ -77,7 +77,7 @@ pub(crate) const POOLS: [Pool; 14] = [
     },
     // Warnings.
     Pool {
-        percent: 65,
+        percent: 50,
         most: 4,
         both: &[
             "-Wall",
@@ -693,7 +693,6 @@ pub(crate) const POOLS: [Pool; 14] = [
             "-fmax-include-depth=3",
             "-fdebug-cpp",
             "-ftabstop=100",
-            "-time",
         ],
         clang: &[
             "-frewrite-includes",

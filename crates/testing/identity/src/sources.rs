@@ -172,7 +172,7 @@ const PROJECTS: [Project; 8] = [
 ];
 
 /// Our own sources: how often a case takes one, against the projects' weights.
-const OWN_WEIGHT: usize = 55;
+const OWN_WEIGHT: usize = 32;
 
 /// The large source is taken once in so many cases.
 pub(crate) const SQLITE_ONCE_IN: usize = 1000;

@@ -3,7 +3,15 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use anyhow::{Result, ensure};
+
 use crate::verdict::Verdict;
+
+/// Of a hundred cases so many have to be done by servers: else little was compared.
+const LEAST_PERCENT_REMOTE: usize = 25;
+
+/// Fewer cases than this may all stay by chance.
+const ENOUGH_CASES: usize = 100;
 
 /// What came of a run.
 #[derive(Debug, Default)]
@@ -49,10 +57,18 @@ impl Summary {
         self.failures.extend(verdict.failure);
     }
 
-    /// How many of a hundred cases servers did.
-    #[must_use]
-    pub fn percent_remote(&self) -> usize {
-        self.n_remote * 100 / self.n_cases.max(1)
+    /// Checks that nothing differs, and that servers did enough for that to mean something.
+    ///
+    /// # Errors
+    /// When it is not so.
+    pub fn check(&self) -> Result<()> {
+        ensure!(self.failures.is_empty(), "{} commands differ", self.failures.len());
+        let percent = self.n_remote * 100 / self.n_cases.max(1);
+        ensure!(
+            self.n_cases < ENOUGH_CASES || percent >= LEAST_PERCENT_REMOTE,
+            "servers did only {percent} of a hundred commands"
+        );
+        Ok(())
     }
 }
 

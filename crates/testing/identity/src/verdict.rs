@@ -14,6 +14,9 @@ use crate::summary::Failure;
 /// How much of a difference in text is shown.
 const LINES_SHOWN: usize = 6;
 
+/// How often the local compiler runs once more, to see whether it repeats itself.
+const MOST_REPETITIONS: usize = 3;
+
 /// What came of one case.
 #[derive(Debug)]
 pub(crate) struct Verdict {
@@ -42,10 +45,13 @@ impl Pair {
         let account = stand.account()?;
         let mut differences = local.differences(&shared);
         let mut is_unstable = false;
-        if !differences.is_empty() {
+        for _ in 0..MOST_REPETITIONS {
+            if differences.is_empty() {
+                break;
+            }
             let again = stand.run(case, Who::Compiler, trees)?;
             let unstable = local.differences(&again);
-            is_unstable = !unstable.is_empty();
+            is_unstable |= !unstable.is_empty();
             differences.retain(|item| !unstable.contains(item));
         }
         Ok(Pair { local, shared, account, differences, is_unstable })
