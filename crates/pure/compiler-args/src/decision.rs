@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::language::{Kind, base_name, without_extension};
+use crate::language::{Kind, base_name, is_cxx_driver, without_extension};
 use crate::parse::{Command, Item, Product, is_configure_test};
 use crate::table::Effect;
 use crate::{Language, Reason};
@@ -90,6 +90,13 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     {
         return Err(Stay::new(Reason::RecordsDetails, source.name));
     }
+    // No name of a source, preprocessed or not, tells a `++` driver that it is C.
+    if is_cxx_driver(command.compiler.as_bytes()) && source.language == Language::C {
+        return Err(Stay::new(Reason::UnknownLanguage, OsStr::new("-x c")));
+    }
+    if let Some(word) = unused_word(command) {
+        return Err(Stay::new(Reason::PreprocessorDetails, word));
+    }
     if let Some(words) = odd_dependency_words(command) {
         return Err(Stay::new(Reason::PreprocessorDetails, words));
     }
@@ -165,6 +172,37 @@ fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
         words.push(output.to_owned());
     }
     words
+}
+
+/// The first word that would not be sent and that Clang warns of, as unused, where the source is
+/// preprocessed already.
+fn unused_word<'a>(command: &Command<'a>) -> Option<&'a OsStr> {
+    let is_preprocessed = command.source.is_preprocessed && is_clang(command);
+    command.items.iter().filter(|_| is_preprocessed).find_map(|item| match item {
+        Item::Option { row, words, .. } => {
+            let is_unsent =
+                matches!(row.effect, Effect::Preprocess | Effect::PreprocessorWords | Effect::Link);
+            (is_unsent || row.name == "-fmacro-prefix-map=").then_some(words[0].as_os_str())
+        }
+        _ => None,
+    })
+}
+
+impl Job {
+    /// The file that `preprocess` writes dependencies to, if it writes them to one.
+    #[must_use]
+    pub fn dependency_file(&self) -> Option<&OsStr> {
+        let words = self.preprocess.as_deref()?;
+        words.iter().enumerate().rev().find_map(|(index, word)| {
+            let word = word.as_bytes();
+            if word == b"-MF" {
+                return Some(words.get(index + 1)?.as_os_str());
+            }
+            let by_words = || word.strip_prefix(b"-Wp,-MMD,").or(word.strip_prefix(b"-Wp,-MD,"));
+            let value = word.strip_prefix(b"-MF").or_else(by_words)?;
+            value.split(|byte| *byte == b',').next().map(OsStr::from_bytes)
+        })
+    }
 }
 
 /// A `-Wp,` option in which Clang reads words about dependencies otherwise than one by one: it
@@ -451,6 +489,34 @@ mod tests {
             "`conftest.c` asks what this machine can do, and is quicker done here",
         );
         stays("gcc -c a.S", "assembler-source", "`a.S` is assembler source");
+    }
+
+    #[test]
+    fn clang_warns_of_words_that_preprocessed_source_leaves_unused() {
+        for word in ["-Ix", "-lm", "-Wp,-DX", "-fmacro-prefix-map=a=b"] {
+            let text = format!("`{word}` changes what preprocessed source means");
+            stays(&format!("clang -c a.i {word}"), "preprocessor-details", &text);
+            assert_eq!(job_of(&format!("gcc -c a.i {word}")).preprocess, None);
+        }
+        assert_eq!(job_of("clang -O2 -c a.i").preprocess, None);
+    }
+
+    #[test]
+    fn the_file_for_dependencies_is_told() {
+        let file = |command: &str| job_of(command).dependency_file().map(OsStr::to_owned);
+        assert_eq!(file("gcc -MD -c a.c -o b/c.o"), Some("b/c.d".into()));
+        assert_eq!(file("gcc -MD -MF x -MFy -c a.c"), Some("y".into()));
+        assert_eq!(file("gcc -Wp,-MMD,x.d,-MT,t -c a.c"), Some("x.d".into()));
+        assert_eq!(file("gcc -c a.c"), None);
+    }
+
+    #[test]
+    fn c_that_a_cxx_driver_compiles_stays() {
+        let text = "`-x c` is no language that can leave";
+        for command in ["g++ -xc -c a.c", "clang++ -x c -c a.inc", "g++ -x cpp-output -c a.i"] {
+            stays(command, "unknown-language", text);
+        }
+        assert_eq!(job_of("g++ -c a.c").language, Language::Cxx);
     }
 
     #[test]

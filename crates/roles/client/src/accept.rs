@@ -127,6 +127,17 @@ fn language_option(language: Language) -> &'static str {
     }
 }
 
+/// Whether nothing can be written to `output`, whatever the compiler makes: it is a folder, or is to
+/// be in one that is not there.
+pub(crate) fn has_no_place(output: &Path) -> bool {
+    match std::fs::metadata(output) {
+        Ok(found) => found.is_dir(),
+        Err(_) => {
+            output.parent().is_some_and(|folder| !folder.as_os_str().is_empty() && !folder.is_dir())
+        }
+    }
+}
+
 /// Writes an object in one step: into a temporary file beside it, which then takes its name. A
 /// reader never sees half an object, and a full disk leaves the old one.
 pub(crate) fn put(object: &[u8], output: &Path) -> io::Result<()> {
@@ -213,6 +224,9 @@ mod tests {
         assert_eq!(std::fs::read(&output).unwrap(), b"new");
         assert!(!folder.join("b.o").is_symlink());
         assert!(put(b"x", &folder.join("missing/a.o")).is_err());
+        assert!(has_no_place(&folder) && has_no_place(&folder.join("missing/a.o")));
+        assert!(!has_no_place(&output) && !has_no_place(&folder.join("new.o")));
+        assert!(!has_no_place(Path::new("new.o")));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -43,6 +43,16 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
         );
     }
     context.account.name_source(&job.source);
+    if accept::has_no_place(Path::new(&job.output)) {
+        // The compiler here says so in its own words.
+        context.account.because(Cause::OutputUnwritable);
+        context.log.info(&format!(
+            "running it here: {} cannot be written [{}]",
+            job.output.display(),
+            Cause::OutputUnwritable.code()
+        ));
+        return local::under_slot(context, words);
+    }
     let mut hosts = found.list.hosts;
     if found.list.randomize {
         let random = std::hash::RandomState::new();
@@ -462,6 +472,9 @@ impl Distribution<'_> {
             Source::Ready(_) => Dependencies::Written,
             _ => Dependencies::ToWrite,
         };
+        if dependencies == Dependencies::Written {
+            self.take_back_dependencies();
+        }
         // Ends a preprocessor that is still at work, and with it the hold on its slot.
         self.source = Source::NotStarted;
         self.state = None;
@@ -483,6 +496,15 @@ impl Distribution<'_> {
         let exit = local::run(self.context, self.words, lock, dependencies);
         text.filter(|_| exit == Exit::SUCCESS).into_iter().for_each(warn);
         exit
+    }
+
+    /// Removes what the preprocessor wrote for make: the compiler here writes it again, or does not
+    /// where it gives up at an error.
+    fn take_back_dependencies(&self) {
+        let Some(file) = self.job.dependency_file() else { return };
+        if std::fs::symlink_metadata(file).is_ok_and(|found| found.is_file()) {
+            let _ = std::fs::remove_file(file);
+        }
     }
 
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
