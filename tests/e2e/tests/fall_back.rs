@@ -22,7 +22,7 @@ fn counting_compiler(world: &World) -> (String, PathBuf) {
     let folder = world.folder("compilers");
     let (running, counts) = (world.folder("running"), folder.join("counts"));
     let text = format!(
-        "case \" $* \" in *' -E '*|*' /dev/null '*) exec /usr/bin/gcc \"$@\";; esac\n\
+        "case \" $* \" in *' -E '*|*' /dev/null '*|*' -dumpmachine '*) exec /usr/bin/gcc \"$@\";; esac\n\
          : > '{0}'/$$\n\
          ls '{0}' | wc -l >> '{1}'\n\
          sleep 0.1\n\

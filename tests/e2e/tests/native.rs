@@ -14,7 +14,7 @@ const SOURCE: &str = "float sum(const float *x, int n)\n{\n    float s = 0;\n   
 fn check(kind: Kind, compiler: &str) {
     let world = World::new();
     world.write("a.c", SOURCE);
-    let recorder = Recorder::new(&world.folder("compilers"), &[compiler]);
+    let recorder = Recorder::new(&world.folder("compilers"), &[compiler, "x86_64-linux-gnu-gcc"]);
     let mut options = ServerOptions::new(kind);
     options.path = Some(recorder.search_path());
     options.compilers.push("clang".to_owned());

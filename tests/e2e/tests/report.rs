@@ -167,7 +167,9 @@ fn every_failure_of_a_host_has_its_code_and_exit_status() {
     // Servers whose gcc does as the script says.
     let server = |name: &str, text: &str| {
         let folder = world.folder(&format!("{name}-compilers"));
-        script(&folder.join("gcc"), text);
+        for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+            script(&folder.join(name), text);
+        }
         let mut options = ours();
         options.path = Some(format!("{}:/usr/bin:/bin", folder.display()));
         world.server(name, &options)

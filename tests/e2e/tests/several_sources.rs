@@ -38,7 +38,8 @@ fn in_clean_folder(world: &World, run: impl FnOnce() -> Ran) -> (BTreeMap<String
 #[track_caller]
 fn check(kind: Kind, command: &str, n_jobs: usize) {
     let world = World::new();
-    let recorder = Recorder::new(&world.folder("compilers"), &["gcc", "clang"]);
+    let recorder =
+        Recorder::new(&world.folder("compilers"), &["gcc", "x86_64-linux-gnu-gcc", "clang"]);
     let mut options = ServerOptions::new(kind);
     options.path = Some(recorder.search_path());
     options.compilers.push("clang".to_owned());

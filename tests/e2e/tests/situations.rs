@@ -416,7 +416,9 @@ fn the_original_servers_disk_is_full() {
 fn the_object_is_another_machines() {
     let world = World::new();
     let compilers = world.folder("compilers");
-    script(&compilers.join("gcc"), "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"");
+    for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+        script(&compilers.join(name), "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"");
+    }
     let path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
     let server = world.server("server", &ServerOptions { path, ..ours() });
     Job::new(&world, &server.host("")).check(Expected {

@@ -3,16 +3,17 @@
 use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::Path;
+use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
 use compiler_args::{Job, Stay, stay_for_text};
 use hosts::{Host, HostSpec, shuffle};
 use statedir::{JobState, Phase, SlotLock};
-use toolchain::generic_name;
 use wire::{Exit, Reply};
 
 use crate::accept::{self, Expected};
 use crate::cause::Cause;
+use crate::compiler_name::{Command, Trial};
 use crate::host_list::{self, Missing};
 use crate::local::{self, Dependencies};
 use crate::messages::without_repeats;
@@ -73,6 +74,7 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
         n_local_slots: found.list.n_local_slots,
         n_local_cpp_slots: found.list.n_local_cpp_slots,
         source: Source::NotStarted,
+        command: None,
         state,
     };
     distribution.run()
@@ -118,17 +120,6 @@ fn shown(job: &Job) -> std::ffi::os_str::Display<'_> {
     job.source.display()
 }
 
-/// The command for servers, with the compiler's name as they know it.
-pub(crate) fn command_to_send(context: &Context, job: &Job) -> Vec<OsString> {
-    let mut command = job.remote.clone();
-    if let Ok(compiler) = context.finder.find(&command[0])
-        && let Some(name) = generic_name(&command[0], &compiler.program)
-    {
-        command[0] = name.into();
-    }
-    command
-}
-
 /// What became of an attempt at one host.
 enum Outcome {
     /// The job is done.
@@ -137,6 +128,16 @@ enum Outcome {
     Here(Cause, Option<String>),
     /// The host did not do it.
     Failed(Trouble),
+}
+
+impl Outcome {
+    /// Whether the host's compiler has worked on the source.
+    fn has_compiled(&self) -> bool {
+        matches!(
+            self,
+            Outcome::Done(_) | Outcome::Here(Cause::ArtefactOfPreprocessing | Cause::LocalRetry, _)
+        )
+    }
 }
 
 /// One job from the first look for a slot to its end.
@@ -150,6 +151,8 @@ struct Distribution<'a> {
     n_local_slots: Option<u32>,
     n_local_cpp_slots: u32,
     source: Source,
+    /// What is sent; made when it is first needed.
+    command: Option<Rc<Command>>,
     state: Option<JobState>,
 }
 
@@ -219,15 +222,38 @@ impl Distribution<'_> {
 
     /// Tries one host.
     fn attempt(&mut self, spec: &HostSpec, place: &Place) -> Outcome {
-        let started = self.source.start(self.context, &self.job, self.n_local_cpp_slots);
+        let context = self.context;
+        let command = self.command.take();
+        let command = command.unwrap_or_else(|| Rc::new(Command::of(context, &self.job)));
+        self.command = Some(command.clone());
+        let started = self.source.start(context, &self.job, self.n_local_cpp_slots);
         if let Err(exit) = started {
             return Outcome::Done(exit);
         }
-        let command = command_to_send(self.context, &self.job);
+        let mut trial = Trial::new(context, &command, &spec.host);
+        loop {
+            match self.attempt_by(spec, place, &trial.words()) {
+                Outcome::Failed(trouble) => {
+                    if let Some(trouble) = trial.failed(trouble) {
+                        return Outcome::Failed(trouble);
+                    }
+                }
+                outcome => {
+                    if outcome.has_compiled() {
+                        trial.worked();
+                    }
+                    return outcome;
+                }
+            }
+        }
+    }
+
+    /// Tries one host by one command.
+    fn attempt_by(&mut self, spec: &HostSpec, place: &Place, command: &[OsString]) -> Outcome {
         let context = self.context;
         let begun = Conversation::begin(
             spec,
-            &command,
+            command,
             &context.settings,
             context.state.as_ref(),
             &mut || is_backed_off(context, spec),

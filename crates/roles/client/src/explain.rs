@@ -13,7 +13,8 @@ use wire::Exit;
 
 use crate::Context;
 use crate::cause::Cause;
-use crate::distribute::{self, command_to_send};
+use crate::compiler_name::Command;
+use crate::distribute;
 use crate::host_list::{self, Found};
 use crate::invocation;
 use crate::json::Json;
@@ -110,7 +111,7 @@ impl Explanation {
         let (settings, state) = (&context.settings, context.state.as_ref());
         let found = host_list::read_with_found(settings, state, &context.log, Asking::Forbidden);
         let sent = match &decision {
-            Decision::Distribute(job) => command_to_send(context, job),
+            Decision::Distribute(job) => Command::foreseen(context, job),
             Decision::CompileHere(_) => Vec::new(),
         };
         let hosts: Vec<HostState> = match &found {

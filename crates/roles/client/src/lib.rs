@@ -9,6 +9,7 @@ mod accept;
 mod account;
 mod build;
 mod cause;
+mod compiler_name;
 mod distribute;
 mod explain;
 mod host_list;

@@ -52,6 +52,9 @@ pub struct Settings {
     /// `DISTCC_SKIP_LOCAL_RETRY`: `Some(false)`, written 0, has every failed compile repeated
     /// here, as distcc 3.4 does. Default: a compiler's error is a result.
     pub skip_local_retry: Option<bool>,
+    /// `DISTCC_NO_REWRITE_CROSS`, whatever its value: servers get the compiler's name as the user
+    /// gave it.
+    pub keeps_names: bool,
     /// `DISTCC_SSH`: the program for ssh hosts and its first words, separated by spaces. Default
     /// `ssh`.
     pub ssh: Vec<OsString>,
@@ -131,6 +134,7 @@ impl Settings {
             io_timeout,
             pause,
             skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY"),
+            keeps_names: variable("DISTCC_NO_REWRITE_CROSS").is_some(),
             ssh: ssh::words(variable("DISTCC_SSH")),
             recursion,
             pump: variable("INCLUDE_SERVER_PORT").is_some(),

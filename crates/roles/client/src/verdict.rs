@@ -24,7 +24,7 @@ pub(crate) enum Verdict {
 }
 
 /// Words of compilers that fail for want of something, not for errors in the source.
-const FAULTS: [&[u8]; 9] = [
+const FAULTS: [&[u8]; 11] = [
     b"No space left on device",
     b"Cannot allocate memory",
     b"cannot allocate memory",
@@ -33,6 +33,9 @@ const FAULTS: [&[u8]; 9] = [
     b"error writing to",
     b"cannot execute",
     b"internal compiler error",
+    // Clang without the machine that `-target` names.
+    b"unable to create target",
+    b"unknown target triple",
     b"Killed signal terminated",
 ];
 

@@ -53,13 +53,13 @@ impl Recorder {
     }
 
     /// The runs that compiled a source: neither preprocessed only, nor compiled nothing to see
-    /// what the compiler makes.
+    /// what the compiler makes, nor told its machine.
     #[must_use]
     pub fn compiles(&self) -> Vec<String> {
         let mut commands = self.commands();
         commands.retain(|command| {
             let words: Vec<&str> = command.split(' ').collect();
-            !words.contains(&"-E") && !words.contains(&"/dev/null")
+            !["-E", "/dev/null", "-dumpmachine"].iter().any(|word| words.contains(word))
         });
         commands
     }
