@@ -132,8 +132,9 @@ fn start(folder: &Path, kind: Kind) -> Server {
     let mut options = ServerOptions::new(kind);
     options.n_jobs = JOBS_PER_SERVER;
     options.compilers = COMPILERS.map(str::to_owned).to_vec();
-    // As root the servers would become another user, to whom this folder may be closed.
-    if rustix::process::geteuid().is_root() {
+    // As root our servers would become another user, to whom this folder may be closed; the
+    // original refuses to stay root.
+    if kind == Kind::Ours && rustix::process::geteuid().is_root() {
         options.more = ["--user", "root"].map(str::to_owned).to_vec();
     }
     Server::start(folder, &options)
