@@ -118,7 +118,7 @@ fn a_taken_slot_is_seen_and_none_is_taken() {
 }
 
 #[test]
-fn nothing_is_run_and_nothing_recorded() {
+fn nothing_is_compiled_and_nothing_recorded() {
     let world = World::new();
     world.write("a.c", SOURCE);
     let compilers = Recorder::new(&world.folder("compilers"), &["gcc"]);
@@ -126,7 +126,7 @@ fn nothing_is_run_and_nothing_recorded() {
     command.env("PATH", compilers.search_path()).env("DISTCC_HOSTS", DEAD);
     let ran = finish(command.args(["--explain", "gcc", "-c", "a.c"]));
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    assert!(compilers.commands().is_empty());
+    assert!(compilers.compiles().is_empty());
     assert!(!world.has("a.o") && !world.state().join("ledger").exists());
 }
 

@@ -214,7 +214,7 @@ fn distcc_inside_distcc_runs_the_compiler_and_ends_when_it_goes_on_for_ever() {
 }
 
 #[test]
-fn errors_in_the_source_are_shown_once_and_compiled_once() {
+fn errors_in_the_source_are_shown_once_and_with_its_lines() {
     let world = World::new();
     let compilers = world.folder("compilers");
     let record = world.open_folder("open").join("record");
@@ -232,10 +232,12 @@ fn errors_in_the_source_are_shown_once_and_compiled_once() {
     let ran = finish(command.args(["gcc", "-c", "bad.c"]));
     assert_eq!(ran.code, 1);
     assert_eq!(ran.stderr.matches("error: ").count(), 1, "{}", ran.stderr);
+    let alone = finish(world.command("gcc").args(["-c", "bad.c"]));
+    assert_eq!(ran.stderr, alone.stderr);
     let record = std::fs::read_to_string(&record).unwrap();
     let runs: Vec<&str> = record.lines().collect();
-    // The preprocessor here, the compiler there, the question what is made here.
+    // The preprocessor here, the compiler there, and here for the lines of the source.
     assert_eq!(runs.iter().filter(|run| run.starts_with("-E bad.c")).count(), 1, "{record}");
     assert_eq!(runs.iter().filter(|run| run.contains("-c bad.i")).count(), 1, "{record}");
-    assert_eq!(runs.iter().filter(|run| run.contains("-c bad.c")).count(), 0, "{record}");
+    assert_eq!(runs.iter().filter(|run| run.contains("-c bad.c")).count(), 1, "{record}");
 }

@@ -62,10 +62,66 @@ pub struct Job {
     pub preprocess: Option<Vec<OsString>>,
     /// The command to send: source and output under their names here.
     pub remote: Vec<OsString>,
+    /// How far `preprocess` takes the source.
+    pub form: Form,
+    /// What makes the job one for [`Form::Directives`] alone: an option that puts columns into
+    /// the object.
+    pub columns: Option<Stay>,
+    /// The command to send to a server that restores the source (see [`crate::restore`]), without
+    /// the mark of the folder; `None` where the source is preprocessed already.
+    pub restored: Option<Vec<OsString>>,
     /// The options that may decide for which machine the object is, in order.
     pub target_options: Vec<OsString>,
     /// Whether the object carries debug information.
     pub debug: bool,
+}
+
+/// How far a source is preprocessed before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Directives are done and macros replaced: `-E`. Any compiler takes it; columns of the
+    /// source, comments and macros are lost.
+    Expanded,
+    /// Directives are done, and the lines of the source are as they were: `-E -fdirectives-only`
+    /// of GCC. Some pragmas get lost on the way: see [`crate::pragmas`].
+    Directives,
+}
+
+/// The option that has GCC stop after the directives, and take such source.
+pub(crate) const DIRECTIVES_ONLY: &str = "-fdirectives-only";
+
+impl Job {
+    /// Whether the source can be sent in [`Form::Directives`], if the compiler is a GCC that knows
+    /// how.
+    #[must_use]
+    pub fn can_keep_macros(&self) -> bool {
+        let Some(words) = &self.preprocess else { return false };
+        // GCC refuses the first beside the other, and the pragmas of the rest get lost.
+        let conflicts = ["-Wunused-macros", "-fopenmp", "-fopenmp-simd", "-fopenacc"];
+        let is_free = |word: &OsString| !conflicts.iter().any(|conflict| word == conflict);
+        matches!(self.language, Language::C | Language::Cxx) && words.iter().all(is_free)
+    }
+
+    /// Sends the source in [`Form::Directives`].
+    pub fn keep_macros(&mut self) {
+        let Some(words) = &mut self.preprocess else { return };
+        words.push(DIRECTIVES_ONLY.into());
+        self.remote.push(DIRECTIVES_ONLY.into());
+        self.form = Form::Directives;
+    }
+
+    /// Has the preprocessor and the server's compiler color their messages, unless the user chose
+    /// otherwise.
+    pub fn color_messages(&mut self) {
+        let chosen = |word: &OsString| word.as_bytes().windows(5).any(|part| part == b"color");
+        if self.remote.iter().any(chosen) {
+            return;
+        }
+        let commands = [&mut self.preprocess, &mut self.restored];
+        for words in commands.into_iter().flatten().chain([&mut self.remote]) {
+            words.push("-fdiagnostics-color=always".into());
+        }
+    }
 }
 
 /// Whether a command (the compiler first) may be compiled elsewhere, and how.
@@ -113,7 +169,10 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
         source: source.name.clone(),
         language: source.language,
         preprocess: (!source.is_preprocessed).then(|| preprocess_words(command)),
-        remote: remote_words(command, &output),
+        remote: remote_words(command, &output, Sent::Preprocessed),
+        form: Form::Expanded,
+        columns: columns(command).filter(|_| !source.is_preprocessed),
+        restored: (!source.is_preprocessed).then(|| remote_words(command, &output, Sent::Restored)),
         target_options: target_options(command),
         debug: command.debug,
         output,
@@ -226,13 +285,35 @@ fn is_clang(command: &Command<'_>) -> bool {
     name.windows(b"clang".len()).any(|part| part == b"clang")
 }
 
+/// What a server's compiler is to take the source for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Preprocessed source, under a name that tells its language.
+    Preprocessed,
+    /// The source itself, under its own name.
+    Restored,
+}
+
+/// The first option that puts columns into the object.
+fn columns(command: &Command<'_>) -> Option<Stay> {
+    command.items.iter().find_map(|item| match item {
+        Item::Option { row, words, .. } if row.effect == Effect::Columns => {
+            Some(Stay::new(Reason::RecordsDetails, &words[0]))
+        }
+        _ => None,
+    })
+}
+
 /// The command to send: without what only preprocessing and linking read, and always with `-o`.
-fn remote_words(command: &Command<'_>, output: &OsStr) -> Vec<OsString> {
+fn remote_words(command: &Command<'_>, output: &OsStr, sent: Sent) -> Vec<OsString> {
     let mut words = vec![command.compiler.clone()];
     let mut has_mode = false;
     for item in &command.items {
         match item {
-            Item::Operand(_) | Item::Odd(..) => words.push(sent_name(command)),
+            Item::Operand(_) | Item::Odd(..) => words.push(match sent {
+                Sent::Preprocessed => sent_name(command),
+                Sent::Restored => command.source.name.clone(),
+            }),
             Item::Option { row, words: own_words, .. } => match row.effect {
                 Effect::ToObject if has_mode => {}
                 Effect::ToObject => {
@@ -245,9 +326,11 @@ fn remote_words(command: &Command<'_>, output: &OsStr) -> Vec<OsString> {
                     if is_clang(command)
                         && own_words[0].as_bytes().starts_with(b"-fmacro-prefix-map=") => {}
                 Effect::Compile
+                | Effect::Columns
                 | Effect::Target
                 | Effect::Debug { .. }
                 | Effect::AssemblerWords => words.extend_from_slice(own_words),
+                Effect::Language if sent == Sent::Restored => words.extend_from_slice(own_words),
                 Effect::Preprocess
                 | Effect::Link
                 | Effect::ToAssembler
@@ -403,6 +486,33 @@ mod tests {
     }
 
     #[test]
+    fn macros_can_be_kept_where_the_compiler_knows_how() {
+        let mut job = job_of("gcc -O2 -c a.c");
+        assert!(job.can_keep_macros() && job.form == Form::Expanded);
+        job.keep_macros();
+        assert_eq!(joined(job.preprocess.as_deref().unwrap()), "gcc -O2 -E a.c -fdirectives-only");
+        assert_eq!(joined(&job.remote), "gcc -O2 -c a.c -o a.o -fdirectives-only");
+        assert!(!job_of("gcc -Wunused-macros -c a.c").can_keep_macros());
+        assert!(!job_of("gcc -c a.i").can_keep_macros());
+    }
+
+    #[test]
+    fn what_records_columns_is_told() {
+        let job = job_of("gcc -fsanitize=undefined -c a.c");
+        assert_eq!(job.columns.unwrap().word, "-fsanitize=undefined");
+        assert_eq!(job_of("gcc -fsanitize=undefined -c a.i").columns, None);
+        assert_eq!(job_of("gcc -fno-sanitize=undefined -g -c a.c").columns, None);
+    }
+
+    #[test]
+    fn restored_source_is_compiled_under_its_own_name() {
+        let job = job_of("g++ -DX -I inc -xc -g -c ../a.h.c -MD");
+        let words = joined(job.restored.as_deref().unwrap());
+        assert_eq!(words, "g++ -xc -g -c ../a.h.c -o a.h.o");
+        assert_eq!(job_of("gcc -c a.i").restored, None);
+    }
+
+    #[test]
     fn what_cannot_leave_says_why() {
         stays(
             "gcc a.o -o a",
@@ -465,7 +575,6 @@ mod tests {
             ("-B dir", "compiler-parts"),
             ("--specs=x", "compiler-parts"),
             ("-fmodules-ts", "modules"),
-            ("-fsanitize=address", "records-details"),
             ("-fdirectives-only", "preprocessor-details"),
             ("-Wa,-al=x", "assembler-option"),
             ("-Wp,-fplugin=x", "preprocessor-details"),

@@ -91,6 +91,9 @@ impl Effect {
     pub fn says(self) -> &'static str {
         match self {
             Effect::Compile => "changes compiling: used here and sent",
+            Effect::Columns => {
+                "puts columns of the source into the object: used here, sent with the macros kept"
+            }
             Effect::Target => "may decide for which machine the object is: used here and sent",
             Effect::Debug { wanted: true } => "asks for debug information: used here and sent",
             Effect::Debug { wanted: false } => "wants no debug information: used here and sent",

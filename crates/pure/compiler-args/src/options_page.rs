@@ -101,6 +101,7 @@ fn letters(phases: Phases) -> String {
 fn fate(effect: Effect) -> String {
     match effect {
         Effect::Compile
+        | Effect::Columns
         | Effect::Target
         | Effect::Debug { .. }
         | Effect::ToObject

@@ -36,6 +36,10 @@ pub enum Reason {
     Offload,
     /// The object would tell columns, macros or the command line, which differ for preprocessed source.
     RecordsDetails,
+    /// Debug information tells columns, which only a server that restores the source gets right.
+    DebugColumns,
+    /// The source asks for the date, the time or its base file, which are this machine's.
+    AsksThisMachine,
     /// An option that changes what preprocessed source means.
     PreprocessorDetails,
     /// `-Wa,` with words that are not known to be harmless.
@@ -74,7 +78,7 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, for tables in documents and tests.
-    pub const ALL: [Reason; 33] = [
+    pub const ALL: [Reason; 35] = [
         Reason::NotACompile,
         Reason::PreprocessOnly,
         Reason::AssemblerOutput,
@@ -91,6 +95,8 @@ impl Reason {
         Reason::ReadsFile,
         Reason::Offload,
         Reason::RecordsDetails,
+        Reason::DebugColumns,
+        Reason::AsksThisMachine,
         Reason::PreprocessorDetails,
         Reason::AssemblerOption,
         Reason::InnerOption,
@@ -186,6 +192,15 @@ impl Reason {
                 "puts columns, macros or the command line into the object, which differ elsewhere",
                 "",
             ),
+            Reason::DebugColumns => (
+                "debug-columns",
+                "asks for debug information, whose columns differ after preprocessing",
+                "run a distccd of distcc-rs on the hosts, with GCC 11 or later; or accept the \
+                 other columns: DISTCC_INEXACT_DEBUG=1",
+            ),
+            Reason::AsksThisMachine => {
+                ("asks-this-machine", "has another value on every machine", "")
+            }
             Reason::PreprocessorDetails => {
                 ("preprocessor-details", "changes what preprocessed source means", "")
             }

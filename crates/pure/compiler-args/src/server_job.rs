@@ -2,7 +2,9 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fmt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use crate::decision::DIRECTIVES_ONLY;
 use crate::parse::{Command, Item, Product};
 use crate::table::Effect;
 use crate::{Reason, Stay};
@@ -14,9 +16,16 @@ pub struct ServerJob {
     input_name: OsString,
     input_suffix: &'static str,
     product: Product,
+    /// The client's working folder, when the source is to be restored.
+    restored_in: Option<OsString>,
     /// The words after the compiler, with gaps for the two names.
     words: Vec<Word>,
 }
+
+/// The word that our client puts first when it sends source to be restored: with it comes the
+/// client's working folder. Only sent to servers that said they can do it, and refused by all
+/// others as an option that nobody knows.
+pub const RESTORED_IN: &str = "--distcc-restored-in=";
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Word {
@@ -59,6 +68,10 @@ impl std::error::Error for Refusal {}
 /// A [`Refusal`] for every command that is not one compile of one source with known, harmless
 /// options.
 pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
+    let (restored_in, words) = split_mark(words);
+    let keeps_macros = words.iter().any(is_directives_only);
+    let words: Vec<OsString> = words.into_iter().filter(|word| !is_directives_only(word)).collect();
+    let words = &words[..];
     let command = Command::read(words).map_err(|stay| Refusal { stay })?;
     let mut sent = Vec::with_capacity(command.items.len());
     for item in &command.items {
@@ -66,11 +79,15 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
             Item::Operand(_) => sent.push(Word::Input),
             Item::Option { row, words, .. } => match row.effect {
                 Effect::Compile
+                | Effect::Columns
                 | Effect::Target
                 | Effect::Debug { .. }
                 | Effect::ToObject
                 | Effect::ToAssembler
                 | Effect::AssemblerWords => sent.extend(words.iter().cloned().map(Word::Own)),
+                Effect::Language if restored_in.is_some() => {
+                    sent.extend(words.iter().cloned().map(Word::Own));
+                }
                 Effect::Preprocess
                 | Effect::Link
                 | Effect::ToPreprocessed
@@ -85,13 +102,34 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
             Item::Odd(..) => {}
         }
     }
+    if keeps_macros {
+        sent.push(Word::Own(DIRECTIVES_ONLY.into()));
+    }
     Ok(ServerJob {
         compiler: command.compiler.clone(),
         input_name: command.source.name.clone(),
         input_suffix: command.source.language.preprocessed_suffix(),
         product: command.product,
+        restored_in,
         words: sent,
     })
+}
+
+/// The folder of a job whose source is to be restored, and the words without the mark.
+fn split_mark(words: &[OsString]) -> (Option<OsString>, Vec<OsString>) {
+    if let [compiler, mark, rest @ ..] = words
+        && let Some(folder) = mark.as_bytes().strip_prefix(RESTORED_IN.as_bytes())
+    {
+        let words = [std::slice::from_ref(compiler), rest].concat();
+        return (Some(OsStr::from_bytes(folder).to_owned()), words);
+    }
+    (None, words.to_vec())
+}
+
+/// The word that comes with source whose macros were kept. A user's own means something else to a
+/// client, which is why the table does not let it go.
+fn is_directives_only(word: &OsString) -> bool {
+    word == DIRECTIVES_ONLY
 }
 
 impl ServerJob {
@@ -121,6 +159,43 @@ impl ServerJob {
             Product::Object => ".o",
             Product::Assembler => ".s",
         }
+    }
+
+    /// The client's working folder, when what comes is source to be restored: it is to be compiled
+    /// under the client's own name in a folder that stands for this one.
+    #[must_use]
+    pub fn restored_in(&self) -> Option<&OsStr> {
+        self.restored_in.as_deref()
+    }
+
+    /// The words to put after [`ServerJob::command`] for restored source, so that the compiler
+    /// takes `root` for the client's root folder.
+    ///
+    /// GCC tries its maps from the last to the first and uses one of them, so each of the user's
+    /// maps stands here once more for names below `root`.
+    #[must_use]
+    pub fn words_for_root(&self, root: &OsStr) -> Vec<OsString> {
+        let map = |old: &[u8], new: &[u8]| {
+            let word = [b"-fdebug-prefix-map=", root.as_bytes(), old, b"=", new].concat();
+            OsString::from_vec(word)
+        };
+        // Whatever else is included has been: a second time it would be once too often.
+        let mut words = vec!["-nostdinc".into(), map(b"", b"")];
+        for word in &self.words {
+            let Word::Own(word) = word else { continue };
+            let word = word.as_bytes();
+            let users = word
+                .strip_prefix(b"-fdebug-prefix-map=")
+                .or(word.strip_prefix(b"-ffile-prefix-map="));
+            // The first `=` ends the old name, as GCC reads it.
+            if let Some(users) = users
+                && let Some(at) = users.iter().position(|byte| *byte == b'=')
+                && users.starts_with(b"/")
+            {
+                words.push(map(&users[..at], &users[at + 1..]));
+            }
+        }
+        words
     }
 
     /// The words after the compiler that compile `input` to `output`.
@@ -168,6 +243,35 @@ mod tests {
     #[test]
     fn a_language_option_becomes_the_suffix() {
         check("gcc -x c++ -c a.c -o a.o", ".ii", "-c IN -o OUT");
+    }
+
+    #[test]
+    fn source_with_its_macros_is_compiled_as_such() {
+        check(
+            "gcc -O2 -c a.c -o a.o -fdirectives-only",
+            ".i",
+            "-O2 -c IN -fdirectives-only -o OUT",
+        );
+    }
+
+    #[test]
+    fn restored_source_keeps_its_language_and_gets_the_clients_root() {
+        let job = judge(
+            "gcc --distcc-restored-in=/home/me -ffile-prefix-map=/home/me=/x -xc -g -c a.y -o a.o",
+        );
+        let job = job.unwrap();
+        assert_eq!(job.restored_in(), Some(OsStr::new("/home/me")));
+        let words = job.command(OsStr::new("IN"), OsStr::new("OUT"));
+        assert_eq!(
+            words.join(OsStr::new(" ")),
+            "-ffile-prefix-map=/home/me=/x -xc -g -c IN -o OUT"
+        );
+        let words = job.words_for_root(OsStr::new("/r"));
+        assert_eq!(
+            words.join(OsStr::new(" ")),
+            "-nostdinc -fdebug-prefix-map=/r= -fdebug-prefix-map=/r/home/me=/x"
+        );
+        assert!(judge("gcc -c --distcc-restored-in=/home/me a.c").is_err());
     }
 
     #[test]

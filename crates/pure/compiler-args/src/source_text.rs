@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use memchr::memmem;
 
-use crate::{Job, Reason, Stay};
+use crate::{Form, Job, Reason, Stay};
 
 /// How many lines at the start may come before the one that names the working directory.
 const N_HEAD_LINES: usize = 8;
@@ -21,6 +21,27 @@ pub fn stay_for_text(job: &Job, text: &[u8]) -> Option<Stay> {
     if let Some(directive) = reads_in_assembler(text) {
         return Some(Stay::new(Reason::AssemblerReadsFiles, OsStr::from_bytes(directive)));
     }
+    if reads_trigraphs(job) && has_trigraph(text) {
+        return Some(Stay::new(Reason::PreprocessorDetails, OsStr::new("??")));
+    }
+    match job.form {
+        Form::Directives => stay_for_macros(text),
+        Form::Expanded => stay_for_columns(job, text),
+    }
+}
+
+/// The macros whose value comes from the machine that replaces them.
+const MACROS_OF_THIS_MACHINE: [&str; 4] =
+    ["__DATE__", "__TIME__", "__TIMESTAMP__", "__BASE_FILE__"];
+
+fn stay_for_macros(text: &[u8]) -> Option<Stay> {
+    let name = MACROS_OF_THIS_MACHINE
+        .into_iter()
+        .find(|name| memmem::find(text, name.as_bytes()).is_some())?;
+    Some(Stay::new(Reason::AsksThisMachine, OsStr::new(name)))
+}
+
+fn stay_for_columns(job: &Job, text: &[u8]) -> Option<Stay> {
     for name in COLUMN_NAMES {
         if memmem::find(text, name.as_bytes()).is_some() {
             return Some(Stay::new(Reason::RecordsDetails, OsStr::new(name)));
@@ -28,9 +49,6 @@ pub fn stay_for_text(job: &Job, text: &[u8]) -> Option<Stay> {
     }
     if maps_file_names(job) && memmem::find(text, b"__builtin_FILE").is_some() {
         return Some(Stay::new(Reason::RecordsDetails, OsStr::new("__builtin_FILE")));
-    }
-    if reads_trigraphs(job) && has_trigraph(text) {
-        return Some(Stay::new(Reason::PreprocessorDetails, OsStr::new("??")));
     }
     if job.debug && !names_its_directory(text) {
         return Some(Stay::new(Reason::NoDirectoryLine, &job.source));
@@ -129,6 +147,17 @@ mod tests {
         check("-O2", "f(p = __builtin_source_location());", Some("records-details"));
         check("-O2", "s = __builtin_FILE();", None);
         check("-ffile-prefix-map=a=b", "s = __builtin_FILE();", Some("records-details"));
+    }
+
+    #[test]
+    fn kept_macros_of_this_machine_stay() {
+        let command = ["gcc", "-fsanitize=undefined", "-c", "a.c"].map(Into::into);
+        let Decision::Distribute(mut job) = decide(&command) else { panic!("stays") };
+        job.keep_macros();
+        let code = |text: &str| stay_for_text(&job, text.as_bytes()).map(|s| s.reason.code());
+        assert_eq!(code("int x = __builtin_COLUMN();"), None);
+        assert_eq!(code("char d[] = __DATE__;"), Some("asks-this-machine"));
+        assert_eq!(code("char d[] = __BASE_FILE__;"), Some("asks-this-machine"));
     }
 
     #[test]

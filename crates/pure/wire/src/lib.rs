@@ -8,6 +8,7 @@
 //! Source of the facts: the project's protocol notes, and recordings of distcc 3.4 that
 //! `tests/golden` repeats.
 
+mod abilities;
 mod error;
 mod exit;
 mod limits;
@@ -18,6 +19,7 @@ mod request;
 mod token;
 mod version;
 
+pub use abilities::{ABILITIES_QUESTION, Abilities};
 pub use error::WireError;
 pub use exit::Exit;
 pub use limits::Limits;

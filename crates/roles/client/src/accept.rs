@@ -38,6 +38,12 @@ impl Expected {
         Ok(expected)
     }
 
+    /// The family of the compiler and the first number of its version, if its objects tell.
+    pub(crate) fn family(&self) -> Option<(&'static str, u32)> {
+        let version = self.version.as_ref()?;
+        Some((version.family, version.version.split('.').next()?.parse().ok()?))
+    }
+
     fn ask(context: &Context, name: &OsStr, job: &Job) -> io::Result<Expected> {
         let folder = match &context.state {
             Some(state) => state.path().to_owned(),

@@ -47,8 +47,8 @@ pub(crate) enum Cause {
     SourceUnreadable,
     /// What the server's compiler said may come from preprocessing.
     ArtefactOfPreprocessing,
-    /// `DISTCC_SKIP_LOCAL_RETRY=0` wants a failed compile repeated here.
-    LocalRetry,
+    /// The server's compiler said something, which the compiler here says with the source's lines.
+    SaysSomething,
     /// The compiler here did not tell what kind of object it makes.
     ObjectUnjudged,
     /// The object could not be written.
@@ -113,6 +113,8 @@ pub(crate) enum Cause {
     CompilerFault,
     /// The server's compiler was ended by a signal.
     CompilerCrashed,
+    /// The server would make other debug information.
+    CannotRestore,
     /// The object is for another kind of machine.
     WrongMachine,
     /// What the server sent is no object.
@@ -122,7 +124,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 51] = [
+const OTHERS: [Cause; 52] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -138,7 +140,7 @@ const OTHERS: [Cause; 51] = [
     Cause::PreprocessorBroken,
     Cause::SourceUnreadable,
     Cause::ArtefactOfPreprocessing,
-    Cause::LocalRetry,
+    Cause::SaysSomething,
     Cause::ObjectUnjudged,
     Cause::OutputUnwritable,
     Cause::OutOfMemory,
@@ -171,6 +173,7 @@ const OTHERS: [Cause; 51] = [
     Cause::ServerOutOfMemory,
     Cause::CompilerFault,
     Cause::CompilerCrashed,
+    Cause::CannotRestore,
     Cause::WrongMachine,
     Cause::NoObject,
     Cause::WrongVersion,
@@ -233,7 +236,7 @@ impl Cause {
             | Cause::PreprocessorBroken
             | Cause::SourceUnreadable
             | Cause::ArtefactOfPreprocessing
-            | Cause::LocalRetry
+            | Cause::SaysSomething
             | Cause::ObjectUnjudged
             | Cause::OutputUnwritable
             | Cause::OutOfMemory
@@ -260,7 +263,7 @@ impl Cause {
             | Cause::LocalhostInList
             | Cause::InsideDistcc
             | Cause::PreprocessorFailed
-            | Cause::LocalRetry
+            | Cause::SaysSomething
             | Cause::CompilerMissing => true,
             _ => false,
         }
@@ -357,10 +360,10 @@ impl Cause {
                 "the server's compiler said what the source itself may not have made it say",
                 "",
             ),
-            Cause::LocalRetry => (
-                "local-retry",
-                "DISTCC_SKIP_LOCAL_RETRY=0 wants failed compiles repeated here",
-                "unset DISTCC_SKIP_LOCAL_RETRY",
+            Cause::SaysSomething => (
+                "says-something",
+                "the compiler had something to say, which the one here says with the source's lines",
+                "mend the warnings; or see them without lines: DISTCC_SKIP_LOCAL_RETRY=1",
             ),
             Cause::ObjectUnjudged => (
                 "object-unjudged",
@@ -512,6 +515,11 @@ impl Cause {
                 "the server's compiler was ended by a signal",
                 "look at memory and at the compiler there",
             ),
+            Cause::CannotRestore => (
+                "cannot-restore",
+                "the server would make debug information with other columns",
+                "run distccd of distcc-rs there; or accept that: DISTCC_INEXACT_DEBUG=1",
+            ),
             Cause::WrongMachine => (
                 "wrong-machine",
                 "the object is for another kind of machine",
@@ -562,6 +570,7 @@ impl From<&Trouble> for Cause {
             },
             Trouble::Fault(line) => Cause::of_words(line).unwrap_or(Cause::CompilerFault),
             Trouble::Killed { .. } => Cause::CompilerCrashed,
+            Trouble::CannotRestore => Cause::CannotRestore,
             Trouble::WrongKind { got: Some(_), .. } => Cause::WrongMachine,
             Trouble::WrongKind { got: None, .. } => Cause::NoObject,
             Trouble::WrongVersion { .. } => Cause::WrongVersion,

@@ -14,6 +14,7 @@ use wire::{Exit, Reply};
 use crate::accept::{self, Expected};
 use crate::cause::Cause;
 use crate::compiler_name::{Command, Trial};
+use crate::form::{self, Parcel};
 use crate::host_list::{self, Missing};
 use crate::local::{self, Dependencies};
 use crate::messages::without_repeats;
@@ -27,7 +28,7 @@ use crate::{Context, saved_temps};
 const MOST_TRIES_WITHOUT_BACKOFF: u32 = 3;
 
 /// Compiles `job` on a server, or here where that does not work. `words` is the user's command.
-pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
+pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
     let found = match host_list::for_job(context) {
         Ok(found) => found,
         Err(missing) => return without_list(context, words, &job, &missing),
@@ -54,6 +55,13 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
         ));
         return local::under_slot(context, words);
     }
+    let expected = Expected::of(context, words, &job);
+    if let Err(stay) = form::choose(context, &mut job, &expected) {
+        return crate::stays(context, words, &stay);
+    }
+    if context.settings.colors {
+        job.color_messages();
+    }
     let mut hosts = found.list.hosts;
     if found.list.randomize {
         let random = std::hash::RandomState::new();
@@ -68,7 +76,8 @@ pub(crate) fn run(context: &Context, words: &[OsString], job: Job) -> Exit {
     let distribution = Distribution {
         context,
         words,
-        job: if context.settings.colors { with_colors(job) } else { job },
+        job,
+        expected,
         hosts,
         usable,
         n_local_slots: found.list.n_local_slots,
@@ -91,21 +100,6 @@ fn without_list(context: &Context, words: &[OsString], job: &Job, missing: &Miss
     let message = format!("failed to distribute {}: {text}; running locally instead", shown(job));
     context.warn_once(&text, &message, hint);
     local::under_slot(context, words)
-}
-
-/// Has the compilers color their messages as they would for the terminal that shows them in the
-/// end, unless the user chose otherwise.
-fn with_colors(mut job: Job) -> Job {
-    let chosen = job
-        .remote
-        .iter()
-        .any(|word| word.as_encoded_bytes().windows(5).any(|part| part == b"color"));
-    if !chosen {
-        let option = OsString::from("-fdiagnostics-color=always");
-        job.preprocess.iter_mut().for_each(|words| words.push(option.clone()));
-        job.remote.push(option);
-    }
-    job
 }
 
 pub(crate) fn is_backed_off(context: &Context, spec: &HostSpec) -> bool {
@@ -135,7 +129,8 @@ impl Outcome {
     fn has_compiled(&self) -> bool {
         matches!(
             self,
-            Outcome::Done(_) | Outcome::Here(Cause::ArtefactOfPreprocessing | Cause::LocalRetry, _)
+            Outcome::Done(_)
+                | Outcome::Here(Cause::ArtefactOfPreprocessing | Cause::SaysSomething, _)
         )
     }
 }
@@ -145,6 +140,8 @@ struct Distribution<'a> {
     context: &'a Context,
     words: &'a [OsString],
     job: Job,
+    /// What the compiler of this machine makes.
+    expected: io::Result<Expected>,
     hosts: Vec<HostSpec>,
     /// Which of them may still be asked.
     usable: Vec<bool>,
@@ -230,9 +227,14 @@ impl Distribution<'_> {
         if let Err(exit) = started {
             return Outcome::Done(exit);
         }
+        let parcel = match Parcel::for_host(context, &self.job, spec) {
+            Ok(parcel) => parcel,
+            Err(trouble) => return Outcome::Failed(trouble),
+        };
         let mut trial = Trial::new(context, &command, &spec.host);
         loop {
-            match self.attempt_by(spec, place, &trial.words()) {
+            let words = parcel.command(&self.job, trial.words());
+            match self.attempt_by(spec, place, &parcel, &words) {
                 Outcome::Failed(trouble) => {
                     if let Some(trouble) = trial.failed(trouble) {
                         return Outcome::Failed(trouble);
@@ -249,7 +251,13 @@ impl Distribution<'_> {
     }
 
     /// Tries one host by one command.
-    fn attempt_by(&mut self, spec: &HostSpec, place: &Place, command: &[OsString]) -> Outcome {
+    fn attempt_by(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        parcel: &Parcel,
+        command: &[OsString],
+    ) -> Outcome {
         let context = self.context;
         let begun = Conversation::begin(
             spec,
@@ -262,7 +270,7 @@ impl Distribution<'_> {
             Ok(conversation) => conversation,
             Err(trouble) => return Outcome::Failed(trouble),
         };
-        let outcome = self.converse(spec, place, &mut conversation);
+        let outcome = self.converse(spec, place, parcel, &mut conversation);
         let (n_sent, n_received) = conversation.traffic();
         self.context.account.add_traffic(n_sent, n_received);
         outcome
@@ -273,6 +281,7 @@ impl Distribution<'_> {
         &mut self,
         spec: &HostSpec,
         place: &Place,
+        parcel: &Parcel,
         conversation: &mut Conversation<'_>,
     ) -> Outcome {
         self.enter(Phase::Preprocess, spec, place.slot);
@@ -290,11 +299,16 @@ impl Distribution<'_> {
         if is_new && self.context.settings.save_temps {
             saved_temps::keep(self.context, &self.job, text);
         }
-        if let Some(stay) = stay_for_text(&self.job, text) {
+        let stay = stay_for_text(&self.job, text);
+        if let Some(stay) = stay.or_else(|| form::stay_for_files(&self.job, text)) {
             return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(&stay));
         }
+        let restored = match parcel.text(&self.job, text) {
+            Ok(restored) => restored,
+            Err(stay) => return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(&stay)),
+        };
         self.enter(Phase::Send, spec, place.slot);
-        if let Err(trouble) = conversation.send_source(text) {
+        if let Err(trouble) = conversation.send_source(restored.as_ref().unwrap_or(text)) {
             return Outcome::Failed(trouble);
         }
         self.receive(spec, place, conversation)
@@ -335,8 +349,6 @@ impl Distribution<'_> {
         conversation: &mut Conversation<'_>,
     ) -> Outcome {
         self.enter(Phase::Compile, spec, place.slot);
-        // Asked while the server compiles, so that it costs no time.
-        let expected = Expected::of(self.context, self.words, &self.job);
         let reply = match conversation.receive(|| self.enter(Phase::Receive, spec, place.slot)) {
             Ok(reply) => reply,
             Err(trouble) => return Outcome::Failed(trouble),
@@ -345,26 +357,25 @@ impl Distribution<'_> {
             self.context.log.info(&format!("{}: {said}", spec.host));
         }
         let Judgment { verdict, doubt } = verdict::of(&reply);
-        if let Some(doubt) = doubt.filter(|_| self.context.settings.fallback) {
+        if let Verdict::Trouble(trouble) = verdict {
+            return Outcome::Failed(trouble);
+        }
+        if let Some((cause, why)) = self.better_here(&reply, doubt) {
             self.note_success(spec);
-            let host = &spec.host;
-            let text = format!("running it here: {host}: {doubt} [artefact-of-preprocessing]");
+            let text = format!("running it here: {}: {why} [{}]", spec.host, cause.code());
             self.context.log.info(&text);
-            return Outcome::Here(Cause::ArtefactOfPreprocessing, None);
+            return Outcome::Here(cause, None);
         }
         match verdict {
             Verdict::Trouble(trouble) => Outcome::Failed(trouble),
             Verdict::SourceErrors(exit) => {
                 self.note_success(spec);
-                if self.context.settings.skip_local_retry == Some(false) {
-                    return Outcome::Here(Cause::LocalRetry, None);
-                }
                 self.context.account.done_by(&spec.host, Cause::SourceErrors);
                 self.show(&reply);
                 Outcome::Done(exit)
             }
-            Verdict::Object => match expected {
-                Ok(expected) => self.accept(spec, &reply, &expected),
+            Verdict::Object => match &self.expected {
+                Ok(expected) => self.accept(spec, &reply, expected),
                 Err(error) => {
                     let why = format!(
                         "its object cannot be judged, because the compiler here did not tell what \
@@ -374,6 +385,29 @@ impl Distribution<'_> {
                 }
             },
         }
+    }
+
+    /// Why what the compilers said is better said by the compiler here, if it is: it has the
+    /// source, and shows its lines.
+    fn better_here(
+        &self,
+        reply: &Reply,
+        doubt: Option<&'static str>,
+    ) -> Option<(Cause, &'static str)> {
+        let settings = &self.context.settings;
+        if !settings.fallback {
+            return None;
+        }
+        if let Some(doubt) = doubt {
+            return Some((Cause::ArtefactOfPreprocessing, doubt));
+        }
+        let preprocessed = self.source.preprocessed();
+        let says_something = !reply.stderr.is_empty()
+            || !reply.stdout.is_empty()
+            || preprocessed.is_some_and(|source| !source.messages.is_empty());
+        let failed = !reply.status.is_success();
+        ((says_something || failed) && !settings.skip_local_retry)
+            .then_some((Cause::SaysSomething, "the compiler had something to say"))
     }
 
     fn accept(&self, spec: &HostSpec, reply: &Reply, expected: &Expected) -> Outcome {

@@ -12,9 +12,11 @@ use statedir::SlotName;
 use wire::Exit;
 
 use crate::Context;
+use crate::accept::Expected;
 use crate::cause::Cause;
 use crate::compiler_name::Command;
 use crate::distribute;
+use crate::form;
 use crate::host_list::{self, Found};
 use crate::invocation;
 use crate::json::Json;
@@ -91,6 +93,19 @@ impl HostState {
     }
 }
 
+/// Whether a command may leave, in the form in which its source would be sent.
+fn decision(context: &Context, words: &[OsString]) -> Decision {
+    let mut job = match context.decide(words) {
+        Decision::Distribute(job) => job,
+        stays => return stays,
+    };
+    let expected = Expected::of(context, words, &job);
+    match form::choose(context, &mut job, &expected) {
+        Ok(()) => Decision::Distribute(job),
+        Err(stay) => Decision::CompileHere(stay),
+    }
+}
+
 /// Where the command would run now.
 enum End {
     /// On this host, in this slot.
@@ -106,7 +121,7 @@ enum End {
 impl Explanation {
     fn of(context: &Context, command: Vec<OsString>) -> Explanation {
         let expanded = expand(&command, &WorkingDirectory);
-        let decision = context.decide(&expanded);
+        let decision = decision(context, &expanded);
         let words = explain(&expanded);
         let (settings, state) = (&context.settings, context.state.as_ref());
         let found = host_list::read_with_found(settings, state, &context.log, Asking::Forbidden);

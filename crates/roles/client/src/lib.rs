@@ -5,6 +5,7 @@
 //! receives, judges the object, and falls back to the compiler of this machine whenever anything
 //! else would not give the very same result.
 
+mod abilities;
 mod accept;
 mod account;
 mod build;
@@ -12,6 +13,7 @@ mod cause;
 mod compiler_name;
 mod distribute;
 mod explain;
+mod form;
 mod host_list;
 mod invocation;
 mod json;

@@ -55,6 +55,8 @@ pub(crate) enum Trouble {
     Fault(String),
     /// Its compiler was ended by a signal.
     Killed { signal: u8 },
+    /// It would make other debug information than the compiler here.
+    CannotRestore,
     /// It made an object for another machine.
     WrongKind { got: Option<ObjectKind>, expected: ObjectKind },
     /// Its compiler is not the one of this machine.
@@ -131,6 +133,9 @@ impl Trouble {
             Trouble::Refused { text, .. } => format!("it refused: {text}"),
             Trouble::Fault(line) => format!("its compiler could not do its work: {line}"),
             Trouble::Killed { signal } => format!("its compiler was ended by signal {signal}"),
+            Trouble::CannotRestore => {
+                "it cannot make debug information with this machine's columns".to_owned()
+            }
             Trouble::WrongKind { got: Some(got), expected } => {
                 format!("its object is {got}, and the compiler of this machine makes {expected}")
             }
@@ -196,6 +201,10 @@ impl Trouble {
                 format!("is {} still up, and the network to it?", host.name())
             }
             Trouble::Io { .. } => String::new(),
+            Trouble::CannotRestore => format!(
+                "run distccd of distcc-rs on {}; or accept other columns: DISTCC_INEXACT_DEBUG=1",
+                host.name()
+            ),
             Trouble::Fault(_) | Trouble::Killed { .. } => {
                 format!("look at memory, disk and the compiler on {}", host.name())
             }
@@ -217,7 +226,9 @@ impl Trouble {
             Trouble::Wire(_) => Exit::PROTOCOL_ERROR,
             Trouble::Refused { exit, .. } => *exit,
             Trouble::Fault(_) | Trouble::Killed { .. } => Exit::COMPILER_CRASHED,
-            Trouble::WrongKind { .. } | Trouble::WrongVersion { .. } => Exit::FAILED,
+            Trouble::CannotRestore | Trouble::WrongKind { .. } | Trouble::WrongVersion { .. } => {
+                Exit::FAILED
+            }
         }
     }
 
@@ -229,6 +240,7 @@ impl Trouble {
             // Other jobs, for other compilers, are welcome there.
             Trouble::Refused { exit: Exit::BUSY | Exit::COMPILER_MISSING, .. }
             | Trouble::Killed { .. }
+            | Trouble::CannotRestore
             // Whoever found out has said so.
             | Trouble::FoundDead => Next::AnotherHost,
             _ => Next::BackOff,

@@ -49,15 +49,20 @@ pub struct Settings {
     pub io_timeout: Option<Duration>,
     /// `DISTCC_PAUSE_TIME_MSEC`: the longest pause between two looks for a free slot. Default 1 s.
     pub pause: Duration,
-    /// `DISTCC_SKIP_LOCAL_RETRY`: `Some(false)`, written 0, has every failed compile repeated
-    /// here, as distcc 3.4 does. Default: a compiler's error is a result.
-    pub skip_local_retry: Option<bool>,
+    /// `DISTCC_SKIP_LOCAL_RETRY`: believe what a server's compiler says, and show it as it is,
+    /// without the source's lines. Default: whatever it says, the compiler here says it instead.
+    pub skip_local_retry: bool,
     /// `DISTCC_NO_REWRITE_CROSS`, whatever its value: servers get the compiler's name as the user
     /// gave it.
     pub keeps_names: bool,
     /// `DISTCC_SSH`: the program for ssh hosts and its first words, separated by spaces. Default
     /// `ssh`.
     pub ssh: Vec<OsString>,
+    /// `DISTCC_INEXACT_DEBUG`: send jobs with debug information also to hosts that cannot make it
+    /// exactly; columns and the recorded options then differ. Default no.
+    pub inexact_debug: bool,
+    /// `PWD`: the name that compilers have for the working folder, if it is true.
+    pub working_folder: Option<OsString>,
     /// `_DISTCC_SAFEGUARD`: how often we are inside ourselves.
     pub recursion: Option<u32>,
     /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
@@ -133,7 +138,9 @@ impl Settings {
             backoff_period,
             io_timeout,
             pause,
-            skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY"),
+            skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY").unwrap_or(false),
+            inexact_debug: flag("DISTCC_INEXACT_DEBUG").unwrap_or(false),
+            working_folder: path_of("PWD"),
             keeps_names: variable("DISTCC_NO_REWRITE_CROSS").is_some(),
             ssh: ssh::words(variable("DISTCC_SSH")),
             recursion,
@@ -171,7 +178,7 @@ mod tests {
     #[test]
     fn empty_is_as_good_as_unset() {
         let settings = settings(&[("DISTCC_FALLBACK", ""), ("DISTCC_SKIP_LOCAL_RETRY", "")]);
-        assert_eq!((settings.fallback, settings.skip_local_retry), (true, None));
+        assert_eq!((settings.fallback, settings.skip_local_retry), (true, false));
     }
 
     #[test]
@@ -191,7 +198,7 @@ mod tests {
         assert_eq!(settings.io_timeout, Some(Duration::from_secs(300)));
         assert_eq!(settings.pause, Duration::from_secs(1));
         assert!(settings.fallback && !settings.verbose && settings.complaints.is_empty());
-        assert_eq!((settings.skip_local_retry, settings.recursion), (None, None));
+        assert_eq!((settings.skip_local_retry, settings.recursion), (false, None));
     }
 
     #[test]
@@ -209,7 +216,7 @@ mod tests {
             ("DISTCC_SKIP_LOCAL_RETRY", "0"),
         ]);
         assert!(!settings.fallback && !settings.verbose);
-        assert_eq!((settings.io_timeout, settings.skip_local_retry), (None, Some(false)));
+        assert_eq!((settings.io_timeout, settings.skip_local_retry), (None, false));
     }
 
     #[test]

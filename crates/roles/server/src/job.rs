@@ -1,6 +1,6 @@
 //! One connection, from its first byte to the log line about it.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -18,12 +18,13 @@ use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use toolchain::Compiler;
 use transport::{Connection, Sent};
-use wire::{Exit, Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
+use wire::{Abilities, Exit, Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
 use crate::budget::Share;
 use crate::log::Level;
 use crate::refusal::Refusal;
+use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
 
 /// How much is read at once.
@@ -51,13 +52,15 @@ const MOST_EXTRA_BYTES: usize = 64 << 10;
 const MOST_MESSAGE_BYTES: u64 = 16 << 20;
 
 /// Why a job has no reply of a compiler.
-enum Failure {
+pub(crate) enum Failure {
     /// The client closed or broke.
     Gone(String),
     /// The client fell silent for so long.
     Silent(Duration),
     /// We do not do it, and say why.
     Refused(Refusal),
+    /// It is no job, but the question what we can do.
+    Asked,
 }
 
 /// What is known of a job so far, for the log.
@@ -112,6 +115,12 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
             conversation.tell(&refusal);
             (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit), refusal.exit)
+        }
+        Err(Failure::Asked) => {
+            context.log.write(Level::Info, "serve", &format!("{client} asks for our abilities"));
+            conversation.tell_abilities();
+            conversation.part(Exit::SUCCESS);
+            return Exit::SUCCESS;
         }
         Err(Failure::Refused(refusal)) => {
             context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
@@ -210,6 +219,9 @@ impl<'a> Conversation<'a> {
 
     /// Whether this compiler may run with these words here.
     fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(ServerJob, Compiler), Failure> {
+        if command == [wire::ABILITIES_QUESTION] {
+            return Err(Failure::Asked);
+        }
         let words: Vec<OsString> = command.into_iter().map(OsString::from_vec).collect();
         self.told.compiler = words[0].to_string_lossy().into_owned();
         let compiler =
@@ -226,26 +238,28 @@ impl<'a> Conversation<'a> {
 
     fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Reply, Failure> {
         let Received { request, job, compiler, share } = received;
-        let input = input_name(&job);
-        let output = OsString::from(format!("output{}", job.output_suffix()));
-        let write = |name: &OsStr| {
-            let path = folder.path().join(name);
-            File::create(&path).map_err(|error| failed("could not write a temporary file", &error))
+        let layout = Layout::of(&job, folder.path())?;
+        let output = folder.path().join(format!("output{}", job.output_suffix()));
+        let write = |path: &Path| {
+            File::create(path).map_err(|error| failed("could not write a temporary file", &error))
         };
-        write(&input)?
+        write(&layout.source)?
             .write_all(&request.source)
             .map_err(|error| failed("could not write the source", &error))?;
         // Jobs may wait long, and many at once.
         drop((request, share));
-        let (stdout, stderr) = (write(OsStr::new("stdout"))?, write(OsStr::new("stderr"))?);
+        let stdout = write(&folder.path().join("stdout"))?;
+        let stderr = write(&folder.path().join("stderr"))?;
+        let mut arguments = job.command(&layout.input, output.as_os_str());
+        arguments.extend(layout.words);
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let _slot = self.wait_for_slot()?;
         let run = Run {
             program: &compiler.program,
             name: job.compiler(),
-            arguments: &job.command(&input, &output),
-            environment: &self.environment(&compiler, folder),
-            folder: folder.path(),
+            arguments: &arguments,
+            environment: &self.environment(&compiler, folder, &layout.folder),
+            folder: &layout.folder,
             stdout,
             stderr,
         };
@@ -256,10 +270,12 @@ impl<'a> Conversation<'a> {
             stdout: messages(&folder.path().join("stdout")),
             object: Vec::new(),
         };
+        if layout.root.is_some() {
+            reply.stderr = restored::without_noise(&reply.stderr);
+        }
         if !reply.status.is_success() {
             return Ok(reply);
         }
-        let output = folder.path().join(output);
         // Not through a link: that could be a file of somebody else.
         let is_file = std::fs::symlink_metadata(&output).is_ok_and(|found| found.is_file());
         reply.object =
@@ -269,6 +285,15 @@ impl<'a> Conversation<'a> {
                 Exit::FAILED,
                 "the compiler said it succeeded, and wrote nothing",
                 "look at the disk and the compiler of the server",
+            )));
+        }
+        if let Some(root) = &layout.root
+            && memchr::memmem::find(&reply.object, root.as_os_str().as_bytes()).is_some()
+        {
+            return Err(Failure::Refused(Refusal::new(
+                Exit::BAD_ARGUMENTS,
+                "the object would name a folder of this server",
+                "",
             )));
         }
         Ok(reply)
@@ -368,13 +393,20 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn environment(&self, compiler: &Compiler, folder: &JobFolder) -> Vec<(OsString, OsString)> {
+    fn environment(
+        &self,
+        compiler: &Compiler,
+        folder: &JobFolder,
+        working_folder: &Path,
+    ) -> Vec<(OsString, OsString)> {
         let environment = &self.context.environment;
         let path = compiler.path.as_ref().unwrap_or(&environment.path);
         let mut variables = environment.for_compilers.clone();
         variables.extend([
             ("PATH".into(), path.clone()),
             ("TMPDIR".into(), folder.path().into()),
+            // GCC takes its name for the folder from here, as long as it is true.
+            ("PWD".into(), working_folder.into()),
             ("_DISTCC_SAFEGUARD".into(), "1".into()),
         ]);
         variables
@@ -392,6 +424,15 @@ impl<'a> Conversation<'a> {
     fn tell(&self, refusal: &Refusal) {
         let version = self.decoder.version().unwrap_or(Version::V1);
         let _ = self.connection.send(&[&refusal.encode(version)], patience(refusal.exit));
+    }
+
+    /// Tells what this server can do beyond distcc 3.4.
+    fn tell_abilities(&self) {
+        let version = self.decoder.version().unwrap_or(Version::V1);
+        let abilities = Abilities { restores_source: true };
+        if let Ok(bytes) = abilities.reply().encode(version) {
+            let _ = self.send(&bytes);
+        }
     }
 
     /// Ends a conversation without an object: the client gets the time to read why.
@@ -439,7 +480,7 @@ fn take(share: &mut Share<'_>, n_bytes: usize) -> Result<(), Failure> {
     )))
 }
 
-fn failed(what: &str, error: &io::Error) -> Failure {
+pub(crate) fn failed(what: &str, error: &io::Error) -> Failure {
     Failure::Refused(Refusal::new(
         Exit::IO_ERROR,
         format!("{what}: {error}"),
@@ -460,15 +501,6 @@ fn bad_request(error: &WireError) -> Failure {
         _ => "",
     };
     Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, error.to_string(), hint))
-}
-
-/// The source's name in the job's folder: the client's base name with the suffix that tells it is
-/// preprocessed, because the name stands in the object when the text itself names no file.
-fn input_name(job: &ServerJob) -> OsString {
-    let stem = Path::new(job.input_name()).file_stem().unwrap_or_default().as_bytes();
-    let is_plain = !stem.is_empty() && stem.len() <= 200 && !stem.starts_with(b"-");
-    let stem = if is_plain && !stem.contains(&0) { stem } else { b"input" };
-    OsString::from_vec([stem, job.input_suffix().as_bytes()].concat())
 }
 
 /// Keeps some room on the disk for `messages`, where the file system can.

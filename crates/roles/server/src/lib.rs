@@ -14,6 +14,7 @@ mod job;
 mod log;
 mod options;
 mod refusal;
+mod restored;
 mod slots;
 mod supervisor;
 mod whitelist;

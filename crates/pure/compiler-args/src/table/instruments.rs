@@ -10,7 +10,7 @@ pub(super) const GROUP: Group = Group {
            preprocessed source.",
     phases: Phases::PREPROCESS.and(Phases::COMPILE).and(Phases::LINK),
     rows: &[
-        row("-fsanitize=", Joined, RECORDS),
+        row("-fsanitize=", Joined, super::Effect::Columns),
         // These tell no place in the source.
         row("-fsanitize=thread", Alone, Compile),
         row("-fsanitize=leak", Alone, Compile).since("4.9", ""),

@@ -1,0 +1,101 @@
+//! What a server can do beyond distcc 3.4, and how a client finds out.
+//!
+//! The question is a job whose command is one word that no compiler is called. distcc 3.4 refuses
+//! it like any compiler that it does not know: it hangs up. Our server answers with a successful
+//! reply that has a line a word on its standard output. So no version number is needed, and
+//! nobody who does not ask notices anything.
+
+use crate::{Reply, WaitStatus};
+
+/// The one word of the question's command.
+pub const ABILITIES_QUESTION: &[u8] = b"distcc-rs:abilities";
+
+/// How the answer begins.
+const HEADLINE: &str = "distcc-rs";
+
+/// What a server can do beyond distcc 3.4.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Abilities {
+    /// It compiles source that was only freed of its directives as the source itself, under the
+    /// client's names (see `compiler_args::restore`).
+    pub restores_source: bool,
+}
+
+impl Abilities {
+    /// The abilities and their names, as they travel.
+    fn named(self) -> [(&'static str, bool); 1] {
+        [("restores-source", self.restores_source)]
+    }
+
+    /// The answer to the question.
+    #[must_use]
+    pub fn reply(self) -> Reply {
+        Reply {
+            status: WaitStatus::exited(0),
+            stdout: self.to_text().into_bytes(),
+            ..Reply::default()
+        }
+    }
+
+    /// What the answer says; `None` when it is none, as from a server that took the question for
+    /// a job.
+    #[must_use]
+    pub fn of_reply(reply: &Reply) -> Option<Abilities> {
+        if !reply.status.is_success() {
+            return None;
+        }
+        Abilities::from_text(std::str::from_utf8(&reply.stdout).ok()?)
+    }
+
+    /// The abilities as text, to be kept: see [`Abilities::from_text`].
+    #[must_use]
+    pub fn to_text(self) -> String {
+        let names = self.named().into_iter().filter(|(_, can)| *can);
+        std::iter::once(HEADLINE)
+            .chain(names.map(|(name, _)| name))
+            .map(|line| format!("{line}\n"))
+            .collect()
+    }
+
+    /// Reads them back. Names that are not known here are passed over: a newer server has more.
+    #[must_use]
+    pub fn from_text(text: &str) -> Option<Abilities> {
+        let mut lines = text.lines();
+        if lines.next()? != HEADLINE {
+            return None;
+        }
+        let mut abilities = Abilities::default();
+        for line in lines {
+            if line == "restores-source" {
+                abilities.restores_source = true;
+            }
+        }
+        Some(abilities)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abilities_survive_the_way() {
+        for restores_source in [false, true] {
+            let abilities = Abilities { restores_source };
+            assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
+        }
+    }
+
+    #[test]
+    fn what_is_no_answer_says_nothing() {
+        let said = |status, stdout: &str| {
+            let reply = Reply { status, stdout: stdout.into(), ..Reply::default() };
+            Abilities::of_reply(&reply)
+        };
+        assert_eq!(said(WaitStatus::exited(1), "distcc-rs\nrestores-source\n"), None);
+        assert_eq!(said(WaitStatus::exited(0), ""), None);
+        assert_eq!(said(WaitStatus::exited(0), "restores-source\n"), None);
+        let newer = said(WaitStatus::exited(0), "distcc-rs\nflies\nrestores-source\n");
+        assert_eq!(newer, Some(Abilities { restores_source: true }));
+    }
+}

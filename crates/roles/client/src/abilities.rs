@@ -1,0 +1,79 @@
+//! What a host can do beyond distcc 3.4: asked once, and remembered for a while.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::{Duration, SystemTime};
+
+use hosts::HostSpec;
+use wire::{ABILITIES_QUESTION, Abilities};
+
+use crate::Context;
+use crate::distribute::is_backed_off;
+use crate::remote::{Conversation, Trouble};
+
+/// How long an answer holds: a server may be exchanged for another.
+const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What `spec`'s server can do. None of it, where the server does not understand the question, as
+/// distcc 3.4 does not: that one notes a refused compiler in its log, once a day.
+///
+/// To be asked only for jobs that would make use of the answer.
+///
+/// # Errors
+/// When the host cannot be reached, or breaks off otherwise than by hanging up.
+pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
+    let key = format!("abilities {}", spec.host);
+    let now = SystemTime::now();
+    let state = context.state.as_ref();
+    if let Some(kept) = state.and_then(|state| state.recall(key.as_bytes()))
+        && let Some(abilities) = still_holds(&kept, now)
+    {
+        return Ok(abilities);
+    }
+    let abilities = match ask(context, spec) {
+        Ok(abilities) => abilities,
+        Err(Trouble::HungUp | Trouble::Refused { .. }) => Abilities::default(),
+        Err(trouble) => return Err(trouble),
+    };
+    if let Some(state) = state {
+        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+        let kept = format!("{seconds}\n{}", abilities.to_text());
+        let _ = state.keep(key.as_bytes(), kept.as_bytes());
+    }
+    Ok(abilities)
+}
+
+fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {
+    let (seconds, text) = std::str::from_utf8(kept).ok()?.split_once('\n')?;
+    let asked = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))?;
+    let holds = now.duration_since(asked).is_ok_and(|age| age < HOLDS);
+    Abilities::from_text(text).filter(|_| holds)
+}
+
+fn ask(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
+    let question = [OsString::from_vec(ABILITIES_QUESTION.to_vec())];
+    let mut is_dead = || is_backed_off(context, spec);
+    let state = context.state.as_ref();
+    let mut conversation =
+        Conversation::begin(spec, &question, &context.settings, state, &mut is_dead)?;
+    conversation.send_source(b"")?;
+    let reply = conversation.receive(|| {})?;
+    Ok(Abilities::of_reply(&reply).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_holds_for_a_day() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let kept = b"1000\ndistcc-rs\nrestores-source\n";
+        assert!(still_holds(kept, at(2000)).unwrap().restores_source);
+        assert!(still_holds(kept, at(1000 + 24 * 60 * 60)).is_none());
+        // A clock that was set back.
+        assert!(still_holds(kept, at(10)).is_none());
+        assert!(still_holds(b"x\ndistcc-rs\n", at(10)).is_none());
+        assert!(still_holds(b"\xff", at(10)).is_none());
+    }
+}

@@ -1,0 +1,139 @@
+//! In which form a job's source is sent, so that the object is the local compiler's.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use compiler_args::{Form, Job, RESTORED_IN, Reason, Stay, pragmas};
+use hosts::HostSpec;
+
+use crate::accept::Expected;
+use crate::remote::Trouble;
+use crate::{Context, abilities};
+
+/// The first GCC whose `-fdirectives-only` can be relied on: it was written anew for this one.
+const FIRST_GCC_WITH_DIRECTIVES: u32 = 11;
+
+/// Puts `job` into the form in which its object will be exact, or as near as the user lets it.
+/// `expected` is what the compiler of this machine told of itself.
+///
+/// # Errors
+/// What keeps the job here, when there is no such form.
+pub(crate) fn choose(
+    context: &Context,
+    job: &mut Job,
+    expected: &io::Result<Expected>,
+) -> Result<(), Stay> {
+    if job.preprocess.is_none() {
+        return Ok(());
+    }
+    let family = expected.as_ref().ok().and_then(Expected::family);
+    let is_new_gcc = matches!(family, Some(("GCC", major)) if major >= FIRST_GCC_WITH_DIRECTIVES);
+    if !job.debug && job.columns.is_none() {
+        return Ok(());
+    }
+    if is_new_gcc && job.can_keep_macros() {
+        job.keep_macros();
+        return Ok(());
+    }
+    if let Some(stay) = &job.columns {
+        return Err(stay.clone());
+    }
+    // Clang's source does not name its folder, and stays for that.
+    let is_clang = matches!(family, Some(("clang", _)));
+    if job.debug && !is_clang && !context.settings.inexact_debug {
+        return Err(debug_columns(job));
+    }
+    Ok(())
+}
+
+fn debug_columns(job: &Job) -> Stay {
+    Stay { reason: Reason::DebugColumns, word: job.source.clone() }
+}
+
+/// What one host gets of a job.
+pub(crate) struct Parcel {
+    /// The folder to stand in the object, where the source is to be restored there.
+    restored_in: Option<PathBuf>,
+}
+
+impl Parcel {
+    /// What `spec` gets of `job`. A host is asked what it can do where that matters.
+    ///
+    /// # Errors
+    /// When the host cannot make the object exactly, and when it cannot be asked.
+    pub(crate) fn for_host(
+        context: &Context,
+        job: &Job,
+        spec: &HostSpec,
+    ) -> Result<Parcel, Trouble> {
+        if job.form == Form::Expanded || !job.debug {
+            return Ok(Parcel { restored_in: None });
+        }
+        let can_restore = abilities::of(context, spec)?.restores_source;
+        let restored_in = working_folder(context.settings.working_folder.as_deref())
+            .filter(|_| can_restore && job.restored.is_some());
+        if restored_in.is_none() && !context.settings.inexact_debug {
+            return Err(Trouble::CannotRestore);
+        }
+        Ok(Parcel { restored_in })
+    }
+
+    /// The command to send, where `plain` is the one for preprocessed source with the compiler's
+    /// name as the host knows it.
+    pub(crate) fn command(&self, job: &Job, plain: Vec<OsString>) -> Vec<OsString> {
+        let (Some(folder), Some(restored)) = (&self.restored_in, &job.restored) else {
+            return plain;
+        };
+        let mut mark = OsString::from(RESTORED_IN);
+        mark.push(folder);
+        plain.into_iter().take(1).chain([mark]).chain(restored.iter().skip(1).cloned()).collect()
+    }
+
+    /// The text to send for preprocessed source. An error is what keeps the job here.
+    pub(crate) fn text(&self, job: &Job, text: &[u8]) -> Result<Option<Vec<u8>>, Stay> {
+        let Some(folder) = &self.restored_in else { return Ok(None) };
+        let restored = compiler_args::restore(text).filter(|_| names_folder(text, folder));
+        match restored {
+            Some(restored) => Ok(Some(restored)),
+            None => Err(debug_columns(job)),
+        }
+    }
+}
+
+/// What of the source's files keeps a job here whose macros are kept: a pragma that gets lost.
+pub(crate) fn stay_for_files(job: &Job, text: &[u8]) -> Option<Stay> {
+    if job.form != Form::Directives {
+        return None;
+    }
+    let loses = |name: &OsString| {
+        let file = std::fs::read(name);
+        file.map_or(true, |file| pragmas::may_lose_pragmas(&file))
+    };
+    let word = pragmas::files_of(text).into_iter().find(loses)?;
+    Some(Stay { reason: Reason::AsksThisMachine, word })
+}
+
+/// Whether the compiler's name for the working folder, as it stands at the head of preprocessed
+/// source, is `folder`.
+fn names_folder(text: &[u8], folder: &Path) -> bool {
+    let line = [b"# 1 \"", folder.as_os_str().as_bytes(), b"//\"\n"].concat();
+    let head = &text[..text.len().min(line.len() + 16 * 1024)];
+    memchr::memmem::find(head, &line).is_some()
+}
+
+/// The name that GCC has for the working folder: `PWD`, as long as that is true.
+fn working_folder(pwd: Option<&OsStr>) -> Option<PathBuf> {
+    let here = std::fs::metadata(".").ok()?;
+    let is_here = |path: &OsStr| {
+        path.as_bytes().starts_with(b"/")
+            && std::fs::metadata(path)
+                .is_ok_and(|found| (found.dev(), found.ino()) == (here.dev(), here.ino()))
+    };
+    match pwd.filter(|path| is_here(path)) {
+        Some(path) => Some(path.into()),
+        None => std::env::current_dir().ok(),
+    }
+}
