@@ -506,9 +506,9 @@ mod tests {
 
     #[test]
     fn restored_source_is_compiled_under_its_own_name() {
-        let job = job_of("g++ -DX -I inc -xc -g -c ../a.h.c -MD");
+        let job = job_of("gcc -DX -I inc -xc++ -g -c ../a.h.c -MD");
         let words = joined(job.restored.as_deref().unwrap());
-        assert_eq!(words, "g++ -xc -g -c ../a.h.c -o a.h.o");
+        assert_eq!(words, "gcc -xc++ -g -c ../a.h.c -o a.h.o");
         assert_eq!(job_of("gcc -c a.i").restored, None);
     }
 
