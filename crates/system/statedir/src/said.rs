@@ -9,8 +9,15 @@ use std::time::{Duration, SystemTime};
 use crate::StateDir;
 use crate::folder::make_folder;
 
-/// How many stamps there are. Two things that share one are each said more than once.
+/// How many stamps there are.
 const N_STAMPS: u64 = 64;
+
+/// How many things one stamp remembers. Only when more of them share one is a thing said more than
+/// once.
+const N_ENTRIES: usize = 8;
+
+/// A thing and when it was said: its hash and the seconds since 1970, eight bytes each.
+const ENTRY_BYTES: usize = 16;
 
 impl StateDir {
     /// Whether `what` has to be said: it is news unless it was said, or kept back, within
@@ -30,11 +37,22 @@ impl StateDir {
         options.read(true).write(true).create(true).truncate(false).mode(0o666);
         let file = options.open(folder.join(format!("{:02}", hash % N_STAMPS)))?;
         lock(&file);
-        let mut said = [0; 8];
-        let is_said = file.read_exact_at(&mut said, 0).is_ok() && said == hash.to_ne_bytes();
-        let age = SystemTime::now().duration_since(file.metadata()?.modified()?);
-        let is_news = !is_said || age.unwrap_or_default() > quiet;
-        file.write_all_at(&hash.to_ne_bytes(), 0)?;
+        let mut bytes = [0; N_ENTRIES * ENTRY_BYTES];
+        // A stamp that is new, or was cut, has fewer.
+        let _ = file.read_exact_at(&mut bytes, 0);
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let (hash, seconds) =
+            (hash.to_ne_bytes(), |entry: &[u8]| entry.try_into().map_or(0, u64::from_ne_bytes));
+        let entries = || bytes.chunks_exact(ENTRY_BYTES).map(|entry| entry.split_at(8)).enumerate();
+        let found = entries().find(|(_, (said, _))| *said == hash);
+        let is_news = found.is_none_or(|(_, (_, when))| {
+            now.saturating_sub(Duration::from_secs(seconds(when))) >= quiet
+        });
+        let oldest = || entries().min_by_key(|(_, (_, when))| seconds(when));
+        let index = found.or_else(oldest).map_or(0, |(index, _)| index);
+        let entry = [hash, now.as_secs().to_ne_bytes()].concat();
+        bytes[index * ENTRY_BYTES..][..ENTRY_BYTES].copy_from_slice(&entry);
+        file.write_all_at(&bytes, 0)?;
         Ok(is_news)
     }
 }
@@ -80,6 +98,15 @@ mod tests {
             }
         });
         assert_eq!(n_said.into_inner(), 1);
+    }
+
+    #[test]
+    fn things_that_share_a_stamp_are_each_said_once() {
+        let scratch = Scratch::new("said-shared");
+        // More things than stamps.
+        let n_said =
+            |()| (0..100_u32).filter(|n| scratch.state.is_news(&n.to_ne_bytes(), HOUR)).count();
+        assert_eq!((n_said(()), n_said(())), (100, 0));
     }
 
     #[test]

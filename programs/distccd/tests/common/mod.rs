@@ -5,7 +5,7 @@
 #![allow(dead_code, unreachable_pub)]
 
 use std::fs::{File, Permissions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -349,6 +349,7 @@ impl Client {
             let n_bytes = match self.stream.read(&mut buffer) {
                 Ok(0) => panic!("the server closed after {:?}", String::from_utf8_lossy(&all)),
                 Ok(n_bytes) => n_bytes,
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&all)),
             };
             all.extend_from_slice(&buffer[..n_bytes]);
