@@ -102,6 +102,17 @@ impl Job {
         matches!(self.language, Language::C | Language::Cxx) && words.iter().all(is_free)
     }
 
+    /// Whether the code is optimized at all.
+    #[must_use]
+    pub fn optimizes(&self) -> bool {
+        let level = self.remote.iter().rev().find_map(|word| {
+            let word = word.as_bytes();
+            let long = || word.strip_prefix(b"--optimize=").or(word.strip_prefix(b"--optimize"));
+            word.strip_prefix(b"-O").or_else(long)
+        });
+        level.is_some_and(|level| level != b"0")
+    }
+
     /// Sends the source in [`Form::Directives`].
     pub fn keep_macros(&mut self) {
         let Some(words) = &mut self.preprocess else { return };
@@ -626,6 +637,16 @@ mod tests {
             stays(command, "unknown-language", text);
         }
         assert_eq!(job_of("g++ -c a.c").language, Language::Cxx);
+    }
+
+    #[test]
+    fn the_last_wish_for_optimization_counts() {
+        for command in ["gcc -c a.c", "gcc -O2 -O0 -c a.c", "gcc -O --optimize=0 -c a.c"] {
+            assert!(!job_of(command).optimizes(), "{command}");
+        }
+        for command in ["gcc -O -c a.c", "gcc -O0 -Og -c a.c", "gcc --optimize -c a.c"] {
+            assert!(job_of(command).optimizes(), "{command}");
+        }
     }
 
     #[test]

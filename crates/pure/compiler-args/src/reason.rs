@@ -194,7 +194,7 @@ impl Reason {
             ),
             Reason::DebugColumns => (
                 "debug-columns",
-                "asks for debug information, whose columns differ after preprocessing",
+                "asks for code or debug information that tells columns, which differ after preprocessing",
                 "run a distccd of distcc-rs on the hosts, with GCC 11 or later; or accept the \
                  other columns: DISTCC_INEXACT_DEBUG=1",
             ),

@@ -31,7 +31,9 @@ pub(crate) fn choose(
     }
     let family = expected.as_ref().ok().and_then(Expected::family);
     let is_new_gcc = matches!(family, Some(("GCC", major)) if major >= FIRST_GCC_WITH_DIRECTIVES);
-    if !job.debug && job.columns.is_none() {
+    // Where GCC does not optimize, it keeps jumps apart that come from different columns.
+    let tells_columns = job.debug || !job.optimizes();
+    if !tells_columns && job.columns.is_none() {
         return Ok(());
     }
     if is_new_gcc && job.can_keep_macros() {
@@ -43,7 +45,7 @@ pub(crate) fn choose(
     }
     // Clang's source does not name its folder, and stays for that.
     let is_clang = matches!(family, Some(("clang", _)));
-    if job.debug && !is_clang && !context.settings.inexact_debug {
+    if tells_columns && !is_clang && !context.settings.inexact_debug {
         return Err(debug_columns(job));
     }
     Ok(())

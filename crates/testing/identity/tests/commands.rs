@@ -4,7 +4,6 @@ use identity::Plan;
 use support::{Kind, workspace};
 
 #[test]
-#[ignore = "issue 3: until gcc's source is sent with its macros, and messages come from here"]
 fn generated_commands_leave_with_servers_what_they_leave_without() {
     let plan = Plan { seed: 1, cases: 0..150, server: Kind::Ours };
     let folder = workspace().join("target/identity-test");
