@@ -96,8 +96,16 @@ impl Job {
     #[must_use]
     pub fn can_keep_macros(&self) -> bool {
         let Some(words) = &self.preprocess else { return false };
-        // GCC refuses the first beside the other, and the pragmas of the rest get lost.
-        let conflicts = ["-Wunused-macros", "-fopenmp", "-fopenmp-simd", "-fopenacc"];
+        // GCC refuses the first beside the other form and the next its line markers, and the pragmas
+        // of the rest get lost.
+        let conflicts = [
+            "-Wunused-macros",
+            "-pedantic-errors",
+            "--pedantic-errors",
+            "-fopenmp",
+            "-fopenmp-simd",
+            "-fopenacc",
+        ];
         let is_free = |word: &OsString| !conflicts.iter().any(|conflict| word == conflict);
         matches!(self.language, Language::C | Language::Cxx) && words.iter().all(is_free)
     }
@@ -504,6 +512,7 @@ mod tests {
         assert_eq!(joined(job.preprocess.as_deref().unwrap()), "gcc -O2 -E a.c -fdirectives-only");
         assert_eq!(joined(&job.remote), "gcc -O2 -c a.c -o a.o -fdirectives-only");
         assert!(!job_of("gcc -Wunused-macros -c a.c").can_keep_macros());
+        assert!(!job_of("gcc -pedantic-errors -c a.c").can_keep_macros());
         assert!(!job_of("gcc -c a.i").can_keep_macros());
     }
 

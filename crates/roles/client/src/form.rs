@@ -32,7 +32,8 @@ pub(crate) fn choose(
     let family = expected.as_ref().ok().and_then(Expected::family);
     let is_new_gcc = matches!(family, Some(("GCC", major)) if major >= FIRST_GCC_WITH_DIRECTIVES);
     // Where GCC does not optimize, it keeps jumps apart that come from different columns.
-    let tells_columns = job.debug || !job.optimizes();
+    let is_gcc = matches!(family, Some(("GCC", _)));
+    let tells_columns = job.debug || (is_gcc && !job.optimizes());
     if !tells_columns && job.columns.is_none() {
         return Ok(());
     }
