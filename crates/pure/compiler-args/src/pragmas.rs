@@ -44,9 +44,26 @@ fn name_of_marker(rest: &[u8]) -> Option<Vec<u8>> {
         match bytes.next()? {
             b'"' => return Some(name),
             b'\n' => return None,
-            b'\\' => name.push(*bytes.next()?),
+            b'\\' => name.push(escaped(&mut bytes)?),
             byte => name.push(*byte),
         }
+    }
+}
+
+/// The byte behind a backslash: itself, a line end, or what three octal digits say, as GCC writes
+/// bytes that it cannot print.
+fn escaped(bytes: &mut std::slice::Iter<'_, u8>) -> Option<u8> {
+    match *bytes.next()? {
+        b'n' => Some(b'\n'),
+        first @ b'0'..=b'3' => {
+            let mut value = first - b'0';
+            for _ in 0..2 {
+                let digit = bytes.next().filter(|byte| matches!(byte, b'0'..=b'7'))?;
+                value = value << 3 | (digit - b'0');
+            }
+            Some(value)
+        }
+        byte => Some(byte),
     }
 }
 
@@ -105,6 +122,7 @@ mod tests {
         let text = b"# 0 \"a.c\"\n# 1 \"/w//\"\n# 0 \"<built-in>\"\n# 1 \"b \\\"x.h\" 1\nx # 1 \"no\"\n# 2 \"a.c\" 2\n";
         assert_eq!(files_of(text), ["a.c", "b \"x.h"]);
         assert!(files_of(b"# 1 \"open").is_empty());
+        assert_eq!(files_of(b"# 1 \"\\303\\251\\n.c\"\n"), ["é\n.c"]);
     }
 
     #[test]
