@@ -6,7 +6,8 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
 
 use compiler_args::{Job, Language};
 use toolchain::{CompilerVersion, Object, ObjectKind};
@@ -69,8 +70,8 @@ impl Expected {
         for name in local::DEPENDENCY_VARIABLES {
             command.env_remove(name);
         }
-        let status =
-            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status()?;
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let status = within(PROBE_LIMIT, &mut command.spawn()?)?;
         if !status.success() {
             return Err(io::Error::other(format!("it cannot compile an empty file: {status}")));
         }
@@ -110,6 +111,32 @@ impl Expected {
             _ => Ok(()),
         }
     }
+}
+
+/// How long the compiler may take to compile nothing: much longer than the slowest board does.
+const PROBE_LIMIT: Duration = Duration::from_secs(60);
+
+/// How often to look whether it has ended.
+const LOOK_EVERY: Duration = Duration::from_millis(1);
+
+/// Waits for a child at most for so long. A signal that ends us ends it as well.
+fn within(limit: Duration, child: &mut Child) -> io::Result<ExitStatus> {
+    sys::tidy_on_signal::forward_to(child.id());
+    let start = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(None) if start.elapsed() < limit => std::thread::sleep(LOOK_EVERY),
+            Ok(None) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                break Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(Some(status)) => break Ok(status),
+            Err(error) => break Err(error),
+        }
+    };
+    sys::tidy_on_signal::forward_to(0);
+    status
 }
 
 /// All that the answer depends on.
