@@ -34,6 +34,11 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("UNCACHED_ERR_FD", HERE, "messages_go_to_the_log_the_descriptor_or_standard_error"),
     ("DISTCC_FALLBACK", HERE, "without_fallback_what_no_host_does_fails"),
     ("DISTCC_STRICT", "tests/e2e/tests/strict.rs", "a_compile_that_stays_fails_with_its_reason"),
+    (
+        "DISTCC_INEXACT_DEBUG",
+        "tests/e2e/tests/debug.rs",
+        "another_server_does_not_get_what_it_would_make_otherwise",
+    ),
     ("DISTCC_BACKOFF_PERIOD", HERE, "a_host_is_left_alone_for_the_period"),
     ("DISTCC_IO_TIMEOUT", HERE, "a_silent_host_is_given_up_after_the_time"),
     ("DISTCC_PAUSE_TIME_MSEC", HERE, "a_client_looks_for_a_slot_again_after_the_pause"),
@@ -341,7 +346,7 @@ fn temporary_files_stay_if_asked_for() {
 
 #[test]
 fn errors_are_compiled_again_here_as_the_variable_says() {
-    for (client, default) in clients().into_iter().zip([true, false]) {
+    for (client, default) in clients().into_iter().zip([true, true]) {
         for (value, expected) in [(None, default), (Some("1"), false), (Some("0"), true)] {
             // 3.4 looks only whether it is set.
             if value == Some("0") && !is_ours(&client) {
@@ -438,7 +443,7 @@ fn compile_both_ways(
     variables: &[(&str, &str)],
 ) -> Vec<u8> {
     let server = server(world);
-    let words = ["-c", source, "-o", "a.o"];
+    let words = ["-O1", "-c", source, "-o", "a.o"];
     let mut command = world.command(client);
     command.env("DISTCC_HOSTS", server.host("")).envs(variables.iter().copied());
     let ran = finish(command.arg(compiler).args(words));
