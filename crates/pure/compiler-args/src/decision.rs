@@ -118,7 +118,9 @@ impl Job {
             let long = || word.strip_prefix(b"--optimize=").or(word.strip_prefix(b"--optimize"));
             word.strip_prefix(b"-O").or_else(long)
         });
-        level.is_some_and(|level| level != b"0")
+        // With less of macros remembered, columns decide at other levels as well.
+        let forgets = |word: &OsString| word.as_bytes().starts_with(b"-ftrack-macro-expansion");
+        level.is_some_and(|level| level != b"0") && !self.remote.iter().any(forgets)
     }
 
     /// Sends the source in [`Form::Directives`].
