@@ -16,7 +16,7 @@ use crate::cause::Cause;
 use crate::compiler_name::{Command, Trial};
 use crate::form::{self, Parcel};
 use crate::host_list::{self, Missing};
-use crate::local::{self, Dependencies};
+use crate::local;
 use crate::messages::without_repeats;
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
@@ -528,11 +528,7 @@ impl Distribution<'_> {
     /// Compiles here. `why` is said unless the user has heard it already.
     fn here(mut self, lock: Option<SlotLock>, cause: Cause, why: Option<String>) -> Exit {
         self.context.account.because(cause);
-        let dependencies = match &self.source {
-            Source::Ready(_) => Dependencies::Written,
-            _ => Dependencies::ToWrite,
-        };
-        if dependencies == Dependencies::Written {
+        if let Source::Ready(_) = &self.source {
             self.take_back_dependencies();
         }
         // Ends a preprocessor that is still at work, and with it the hold on its slot.
@@ -553,7 +549,7 @@ impl Distribution<'_> {
             text.take().into_iter().for_each(warn);
         }
         let lock = lock.or_else(|| slots::wait_here(self.context, self.n_local_slots));
-        let exit = local::run(self.context, self.words, lock, dependencies);
+        let exit = local::run(self.context, self.words, lock);
         text.filter(|_| exit == Exit::SUCCESS).into_iter().for_each(warn);
         exit
     }

@@ -59,32 +59,15 @@ fn compiler_missing(context: &Context, name: &OsStr, error: &dyn std::fmt::Displ
 /// Runs a command that has to stay, once there is a slot for it.
 pub(crate) fn under_slot(context: &Context, words: &[OsString]) -> Exit {
     let lock = slots::wait_here(context, slots::n_given(context));
-    run(context, words, lock, Dependencies::ToWrite)
-}
-
-/// Whether what [`DEPENDENCY_VARIABLES`] ask for has been done by the preprocessor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Dependencies {
-    ToWrite,
-    Written,
+    run(context, words, lock)
 }
 
 /// Runs a command here, under a slot if there is one.
-pub(crate) fn run(
-    context: &Context,
-    words: &[OsString],
-    lock: Option<SlotLock>,
-    dependencies: Dependencies,
-) -> Exit {
+pub(crate) fn run(context: &Context, words: &[OsString], lock: Option<SlotLock>) -> Exit {
     let mut command = match command(context, words) {
         Ok(command) => command,
         Err(exit) => return exit,
     };
-    if dependencies == Dependencies::Written {
-        for name in DEPENDENCY_VARIABLES {
-            command.env_remove(name);
-        }
-    }
     let state = context.state.as_ref().map(|state| {
         let state = state.job_state(&slots::source_for_monitors(words));
         state.enter(Phase::Compile, "localhost", 0);

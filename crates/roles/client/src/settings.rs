@@ -11,12 +11,16 @@ use compiler_args::Reason;
 use crate::ssh;
 
 /// Variables that change objects, and act on the compiler of this machine alone: nothing of the
-/// environment travels. Source: gcc(1); behavior of Clang 14, and its older name for the same.
-const COMPILER_VARIABLES: [(&str, Reason); 4] = [
+/// environment travels. The last two have compilers add a rule to a file, unless they give up at an
+/// error; a preprocessor before them would add one of its own. Source: gcc(1); behavior of Clang 14,
+/// and its older name for the same.
+const COMPILER_VARIABLES: [(&str, Reason); 6] = [
     ("GCC_EXEC_PREFIX", Reason::CompilerParts),
     ("COMPILER_PATH", Reason::CompilerParts),
     ("CCC_OVERRIDE_OPTIONS", Reason::UnknownOption),
     ("QA_OVERRIDE_GCC3_OPTIONS", Reason::UnknownOption),
+    ("DEPENDENCIES_OUTPUT", Reason::ExtraOutput),
+    ("SUNPRO_DEPENDENCIES", Reason::ExtraOutput),
 ];
 
 /// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
