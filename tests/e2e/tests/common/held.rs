@@ -27,12 +27,17 @@ impl Held {
             std::fs::set_permissions(&counts, PermissionsExt::from_mode(0o666)).unwrap();
         }
         for name in NAMES {
-            // The last one to come sees all that run, and none that is still seen has ended.
+            // The last one to come sees all that run, and none that is still seen has ended: one that
+            // was killed, as a client does with a preprocessor it has no more use for, is left out.
             let text = format!(
                 "case \" $* \" in *' /dev/null '*|*' -dump'*|*' --version '*) exec /usr/bin/{name} \"$@\";; esac
                  cd_back=$PWD; cd {folder}
                  kinds='all compilers'; case \" $* \" in *' -E '*) kinds=all;; esac
-                 for kind in $kinds; do mkdir $kind/$$; ls $kind | wc -l >> $kind.counts; done
+                 for kind in $kinds; do
+                   mkdir $kind/$$; n=0
+                   for run in $kind/*; do [ -d /proc/${{run##*/}} ] && n=$((n + 1)); done
+                   echo $n >> $kind.counts
+                 done
                  if [ \"$kinds\" != all ]; then while [ ! -e go ]; do sleep 0.05; done; fi
                  sleep 0.02
                  cd \"$cd_back\"
