@@ -1,0 +1,389 @@
+//! Running a stranger's compile where it reads the toolchain, writes its own folder, and reaches
+//! nothing else.
+//!
+//! A [`Sandbox`] is a small process, made while the server is small itself, that starts the jobs.
+//! It stands in namespaces of its own, in a tree of files that has only the toolchain in it; each
+//! job gets further namespaces, its folder in that tree, limits, and a filter of system calls.
+//! Nothing of it needs root. Where namespaces are refused, Landlock keeps the job to its files;
+//! where that is missing too, the filter and the limits are left. See [`Level`].
+//!
+//! ```text
+//! server ──control──> starter ──clone──> a job's first process ──fork──> the compiler
+//!    └───────────────a socket a job──────────────┘
+//! ```
+//!
+//! The first process of a job ends when the compiler does, or when the server closes the job's
+//! socket, or when the starter ends, and takes everything with it that the compiler has started.
+
+mod filter;
+mod job;
+mod kernel;
+mod landlock_rules;
+mod limits;
+mod message;
+mod starter;
+mod view;
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+use rustix::process::{Signal, pidfd_send_signal};
+
+pub use limits::Limits;
+pub use message::{MOST_TASK_BYTES, Task};
+pub use view::View;
+
+use message::{Answer, Step};
+
+/// How long the starter, or a new job, may take for a step of ours before it counts as broken.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How long a job's processes may take to be gone once they are told to end.
+const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How well jobs are confined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Level {
+    /// The filter of system calls, no new privileges, and limits: no network and no other
+    /// processes, but all files that the server's user can read and write.
+    Filter,
+    /// The same, and Landlock: only the toolchain can be read, only the job's folder written.
+    Landlock,
+    /// The same by a tree of files of its own, and neither processes, users, network nor shared
+    /// memory of the machine can be seen.
+    Namespaces,
+}
+
+impl Level {
+    /// All levels, the best first.
+    pub const BEST_FIRST: [Level; 3] = [Level::Namespaces, Level::Landlock, Level::Filter];
+
+    /// The name that log and statistics show.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Level::Filter => "filter",
+            Level::Landlock => "landlock",
+            Level::Namespaces => "namespaces",
+        }
+    }
+}
+
+impl fmt::Display for Level {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Why a level cannot be had here.
+#[derive(Debug)]
+pub struct Shortfall {
+    /// The level.
+    pub level: Level,
+    /// What failed, and how.
+    pub why: String,
+}
+
+impl fmt::Display for Shortfall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no {}: {}", self.level, self.why)
+    }
+}
+
+/// Why a job did not run to its end.
+#[derive(Debug)]
+pub enum Failure {
+    /// The program could not be executed.
+    NotExecuted(io::Error),
+    /// The sandbox could not be made, or broke.
+    Broken(String),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::NotExecuted(error) => error.fmt(f),
+            Failure::Broken(why) => write!(f, "the sandbox failed: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Failure {
+    fn broken(what: &str, error: impl fmt::Display) -> Failure {
+        Failure::Broken(format!("{what}: {error}"))
+    }
+}
+
+/// Starts jobs at one level. Dropping it ends those that are still at work.
+#[derive(Debug)]
+pub struct Sandbox {
+    level: Level,
+    control: OwnedFd,
+}
+
+impl Sandbox {
+    /// The best sandbox that this machine allows, and why no better one. To be called while this
+    /// process has one thread.
+    ///
+    /// # Errors
+    /// When there is none at all: why not, for each level.
+    pub fn best(view: &View, limits: &Limits) -> Result<(Sandbox, Vec<Shortfall>), Vec<Shortfall>> {
+        let mut shortfalls = Vec::new();
+        for level in Level::BEST_FIRST {
+            match Sandbox::at(level, view, limits) {
+                Ok(sandbox) => return Ok((sandbox, shortfalls)),
+                Err(shortfall) => shortfalls.push(shortfall),
+            }
+        }
+        Err(shortfalls)
+    }
+
+    /// A sandbox of this level, tried out. To be called while this process has one thread.
+    ///
+    /// # Errors
+    /// When this machine does not allow it.
+    pub fn at(level: Level, view: &View, limits: &Limits) -> Result<Sandbox, Shortfall> {
+        let sandbox = starter::start(level, view, limits)
+            .map(|control| Sandbox { level, control })
+            .and_then(|sandbox| sandbox.try_out(view).map(|()| sandbox));
+        sandbox.map_err(|failure| Shortfall { level, why: failure.to_string() })
+    }
+
+    /// How well its jobs are confined.
+    #[must_use]
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    /// Runs a job that does nothing but everything that comes before a program is executed.
+    fn try_out(&self, view: &View) -> Result<(), Failure> {
+        let own_folder = view.jobs.join("trial");
+        let made = std::fs::create_dir(&own_folder);
+        made.map_err(|error| Failure::broken("making a folder", error))?;
+        let task = Task {
+            program: "".into(),
+            name: "".into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            own_folder: own_folder.clone(),
+            folder: own_folder.clone(),
+        };
+        let tried = std::fs::File::open("/dev/null")
+            .map_err(|error| Failure::broken("/dev/null", error))
+            .and_then(|null| self.start(&task, null.as_fd(), null.as_fd()))
+            .and_then(|mut job| job.wait_for_end());
+        let _ = std::fs::remove_dir(&own_folder);
+        match tried? {
+            0 => Ok(()),
+            status => Err(Failure::Broken(format!("a trial ended with the status {status}"))),
+        }
+    }
+
+    /// Starts a job. Its standard input is empty; its output goes to the two files.
+    ///
+    /// # Errors
+    /// When it cannot be started. That its program cannot be executed, [`Job::status`] tells.
+    pub fn start(
+        &self,
+        task: &Task,
+        stdout: BorrowedFd<'_>,
+        stderr: BorrowedFd<'_>,
+    ) -> Result<Job, Failure> {
+        let bytes = task.encode();
+        if bytes.len() > MOST_TASK_BYTES {
+            return Err(Failure::Broken("the command is too long".to_owned()));
+        }
+        let (ours, theirs) =
+            pair(SocketType::STREAM).map_err(|error| Failure::broken("making a socket", error))?;
+        hand_over(&self.control, &[theirs.as_fd(), stdout, stderr])
+            .map_err(|error| Failure::broken("asking for a process", error))?;
+        drop(theirs);
+        let deadline = Instant::now() + PATIENCE;
+        let process = match receive(&ours, deadline) {
+            Ok((Answer::Started, Some(process))) => process,
+            Ok((Answer::Failed(step, error), _)) => return Err(failed(step, error)),
+            Ok(_) => return Err(Failure::Broken("the starter talks nonsense".to_owned())),
+            Err(error) => return Err(Failure::broken("the starter does not answer", error)),
+        };
+        let job = Job { socket: ours, process, has_ended: false };
+        let length = (bytes.len() as u32).to_le_bytes();
+        send_all(&job.socket, &length, deadline)
+            .and_then(|()| send_all(&job.socket, &bytes, deadline))
+            .map_err(|error| job.why_broken(error))?;
+        Ok(job)
+    }
+}
+
+/// A job at work. Dropping it ends it.
+#[derive(Debug)]
+pub struct Job {
+    socket: OwnedFd,
+    /// The first process of the job.
+    process: OwnedFd,
+    has_ended: bool,
+}
+
+impl Job {
+    /// What becomes readable once [`Job::status`] has something to say.
+    #[must_use]
+    pub fn news(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// The raw wait status of the program, once it has ended: nothing of the job is left then.
+    /// `None`: it is still at work.
+    ///
+    /// # Errors
+    /// When it could not be executed, or the sandbox broke.
+    pub fn status(&mut self) -> Result<Option<i32>, Failure> {
+        match receive(&self.socket, Instant::now()) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+            Ok((Answer::Ended(status), _)) => {
+                self.has_ended = true;
+                Ok(Some(status))
+            }
+            Ok((Answer::Failed(step, error), _)) => Err(failed(step, error)),
+            Ok((Answer::Started, _)) => Err(Failure::Broken("a job started twice".to_owned())),
+            Err(error) => Err(Failure::broken("a job was lost", error)),
+        }
+    }
+
+    /// Ends the job with everything that it has started, and waits until it is gone.
+    pub fn end(&mut self) {
+        if self.has_ended {
+            return;
+        }
+        self.has_ended = true;
+        let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
+        if !self.is_gone_within(END_PATIENCE) {
+            let _ = pidfd_send_signal(&self.process, Signal::KILL);
+            let _ = self.is_gone_within(END_PATIENCE);
+        }
+    }
+
+    fn wait_for_end(&mut self) -> Result<i32, Failure> {
+        loop {
+            if let Some(status) = self.status()? {
+                return Ok(status);
+            }
+            let mut ends = [PollFd::new(&self.socket, PollFlags::IN)];
+            let n_ready = wait(&mut ends, Instant::now() + PATIENCE);
+            n_ready.map_err(|error| Failure::broken("a job does not end", error))?;
+        }
+    }
+
+    fn is_gone_within(&self, patience: Duration) -> bool {
+        wait(&mut [PollFd::new(&self.process, PollFlags::IN)], Instant::now() + patience).is_ok()
+    }
+
+    /// Why a task could not be handed over: the job may have said so itself.
+    fn why_broken(&self, error: io::Error) -> Failure {
+        match receive(&self.socket, Instant::now()) {
+            Ok((Answer::Failed(step, error), _)) => failed(step, error),
+            _ => Failure::broken("handing over the task", error),
+        }
+    }
+}
+
+impl Drop for Job {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn failed(step: Step, error: i32) -> Failure {
+    let error = io::Error::from_raw_os_error(error);
+    match step {
+        Step::Execute => Failure::NotExecuted(error),
+        step => Failure::broken(step.name(), error),
+    }
+}
+
+/// Two sockets that are connected to each other.
+fn pair(kind: SocketType) -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Sends descriptors, with one byte because none is not sent.
+fn hand_over(socket: &OwnedFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    send_with(socket, &[0], descriptors)
+}
+
+fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !descriptors.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
+    }
+    let slices = [io::IoSlice::new(bytes)];
+    loop {
+        match sendmsg(socket, &slices, &mut ancillary, SendFlags::NOSIGNAL) {
+            Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn send_all(socket: &OwnedFd, mut bytes: &[u8], deadline: Instant) -> io::Result<()> {
+    while !bytes.is_empty() {
+        wait(&mut [PollFd::new(socket, PollFlags::OUT)], deadline)?;
+        match rustix::net::send(socket, bytes, SendFlags::NOSIGNAL | SendFlags::DONTWAIT) {
+            Ok(n_bytes) => bytes = bytes.get(n_bytes..).unwrap_or_default(),
+            Err(Errno::INTR | Errno::AGAIN) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The next answer, and the descriptor that came with it.
+fn receive(socket: &OwnedFd, deadline: Instant) -> io::Result<(Answer, Option<OwnedFd>)> {
+    let mut bytes = [0; Answer::LEN];
+    loop {
+        wait(&mut [PollFd::new(socket, PollFlags::IN)], deadline)?;
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+        let mut slices = [io::IoSliceMut::new(&mut bytes)];
+        let flags = RecvFlags::CMSG_CLOEXEC | RecvFlags::DONTWAIT;
+        let n_bytes = match recvmsg(socket, &mut slices, &mut ancillary, flags) {
+            Err(Errno::INTR | Errno::AGAIN) => continue,
+            Err(error) => return Err(error.into()),
+            Ok(received) => received.bytes,
+        };
+        let descriptor = ancillary.drain().find_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+            _ => None,
+        });
+        // Answers are written whole, and read whole.
+        return match (n_bytes, Answer::decode(bytes)) {
+            (Answer::LEN, Some(answer)) => Ok((answer, descriptor)),
+            (0, _) => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Err(ErrorKind::InvalidData.into()),
+        };
+    }
+}
+
+/// Waits until one of `ends` has something to say.
+fn wait(ends: &mut [PollFd<'_>], deadline: Instant) -> io::Result<()> {
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        match poll(ends, Timespec::try_from(left).ok().as_ref()) {
+            Ok(0) => return Err(ErrorKind::TimedOut.into()),
+            Ok(_) => return Ok(()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! What a job can do, and what it cannot, at each level; as root and as an ordinary user.
+//!
+//! A sandbox is started by a process with one thread, so these tests run one after the other in
+//! `main`.
+
+use std::fs::File;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use sandbox::{Failure, Level, Limits, Sandbox, Task, View};
+
+/// Whom the tests are run as, besides root.
+const NOBODY: u32 = 65534;
+
+/// Set in the process that is `NOBODY`.
+const IS_NOBODY: &str = "DISTCC_RS_TEST_IS_NOBODY";
+
+const LIMITS: Limits = Limits {
+    address_space_bytes: 4 << 30,
+    cpu_seconds: 600,
+    file_bytes: 1 << 20,
+    n_files: 200,
+    n_processes: 40,
+};
+
+/// A sandbox and its folders.
+struct World {
+    level: Level,
+    sandbox: Sandbox,
+    folder: tempfile::TempDir,
+}
+
+/// What a job left.
+#[derive(Debug)]
+struct Done {
+    status: Result<i32, Failure>,
+    stdout: String,
+    stderr: String,
+}
+
+impl Done {
+    fn exit_code(&self) -> i32 {
+        match &self.status {
+            Ok(status) if status & 0x7f == 0 => status >> 8,
+            other => panic!("{other:?} {self:?}"),
+        }
+    }
+}
+
+impl World {
+    fn new(level: Level) -> World {
+        let folder = tempfile::tempdir().unwrap();
+        let jobs = folder.path().canonicalize().unwrap().join("jobs");
+        std::fs::create_dir(&jobs).unwrap();
+        let view = View { more: vec![], jobs };
+        let sandbox = match Sandbox::at(level, &view, &LIMITS) {
+            Ok(sandbox) => sandbox,
+            Err(shortfall) => panic!("{shortfall}"),
+        };
+        World { level, sandbox, folder }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().canonicalize().unwrap().join(name)
+    }
+
+    fn task(&self, program: &str, arguments: &[&str]) -> Task {
+        let own_folder = self.path("jobs/own");
+        let _ = std::fs::create_dir(&own_folder);
+        Task {
+            program: program.into(),
+            name: Path::new(program).file_name().unwrap_or_default().to_owned(),
+            arguments: arguments.iter().map(|word| (*word).into()).collect(),
+            environment: vec![
+                "PATH=/usr/bin:/bin".into(),
+                format!("TMPDIR={}", own_folder.display()).into(),
+                "X=a=b".into(),
+            ],
+            folder: own_folder.clone(),
+            own_folder,
+        }
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) -> Done {
+        let task = self.task(program, arguments);
+        let outputs = [self.path("stdout"), self.path("stderr")];
+        let [stdout, stderr] = outputs.each_ref().map(|path| File::create(path).unwrap());
+        let started = self.sandbox.start(&task, stdout.as_fd(), stderr.as_fd());
+        let status = started.and_then(|mut job| {
+            loop {
+                if let Some(status) = job.status()? {
+                    return Ok(status);
+                }
+                wait_for(&job);
+            }
+        });
+        let [stdout, stderr] = outputs.map(|path| std::fs::read_to_string(path).unwrap());
+        Done { status, stdout, stderr }
+    }
+
+    fn sh(&self, script: &str) -> Done {
+        self.run("/bin/sh", &["-c", script])
+    }
+
+    fn has_files(&self) -> bool {
+        self.level >= Level::Landlock
+    }
+
+    fn has_namespaces(&self) -> bool {
+        self.level == Level::Namespaces
+    }
+}
+
+fn wait_for(job: &sandbox::Job) {
+    let news = job.news();
+    let mut ends = [rustix::event::PollFd::new(&news, rustix::event::PollFlags::IN)];
+    rustix::event::poll(&mut ends, None).unwrap();
+}
+
+fn a_job_has_its_folder_its_environment_and_its_status(world: &World) {
+    let done = world.sh("pwd; env | sort; echo x > made; echo y >&2; exit 7");
+    assert_eq!(done.exit_code(), 7, "{done:?}");
+    let place = world.path("jobs/own").display().to_string();
+    let lines: Vec<&str> = done.stdout.lines().collect();
+    let [pwd, temporary] = ["PWD", "TMPDIR"].map(|name| format!("{name}={place}"));
+    assert_eq!(lines, [&place, "PATH=/usr/bin:/bin", &pwd, &temporary, "X=a=b"]);
+    assert_eq!(done.stderr, "y\n");
+    assert_eq!(std::fs::read_to_string(world.path("jobs/own/made")).unwrap(), "x\n");
+}
+
+fn what_cannot_be_executed_is_told_apart(world: &World) {
+    match world.run("/usr/bin/no-such-compiler", &[]).status {
+        Err(Failure::NotExecuted(error)) => {
+            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn nothing_outside_can_be_written(world: &World) {
+    if !world.has_files() {
+        return;
+    }
+    let markers =
+        [world.path("marker"), world.path("jobs/marker"), "/var/tmp/marker-of-test".into()];
+    for marker in &markers {
+        let marker = marker.display();
+        let done = world.sh(&format!("echo x > {marker}; mkdir -p {marker}.d; ln -s / {marker}.l"));
+        assert_ne!(done.exit_code(), 0, "{done:?}");
+    }
+    for marker in markers {
+        assert!(!marker.exists(), "{}", marker.display());
+    }
+    let done = world.sh("echo x > /usr/lib/x || mkdir /x || rm /bin/sh");
+    assert_ne!(done.exit_code(), 0, "{done:?}");
+}
+
+fn nothing_outside_can_be_read(world: &World) {
+    if !world.has_files() {
+        return;
+    }
+    std::fs::write(world.path("secret"), "secret").unwrap();
+    std::fs::create_dir_all(world.path("jobs/other")).unwrap();
+    std::fs::write(world.path("jobs/other/source.c"), "secret").unwrap();
+    for secret in [world.path("secret"), world.path("jobs/other/source.c"), "/etc/passwd".into()] {
+        let done = world.run("/bin/cat", &[secret.to_str().unwrap()]);
+        assert_eq!((done.exit_code(), done.stdout.as_str()), (1, ""), "{done:?}");
+    }
+    // A way by a link that the job makes.
+    let done = world.sh("ln -s /etc/passwd link; cat link");
+    assert_eq!((done.exit_code(), done.stdout.as_str()), (1, ""), "{done:?}");
+}
+
+fn other_jobs_cannot_be_seen(world: &World) {
+    if !world.has_namespaces() {
+        return;
+    }
+    std::fs::create_dir_all(world.path("jobs/other")).unwrap();
+    let done = world.sh("ls ..; ls -a / | tr '\\n' ' '");
+    assert!(done.stdout.starts_with("own\n"), "{done:?}");
+    assert!(!done.stdout.contains("home") && !done.stdout.contains("root"), "{done:?}");
+}
+
+fn what_a_job_brings_is_not_executed(world: &World) {
+    if !world.has_files() {
+        return;
+    }
+    let done = world.sh("cp /bin/true mine; chmod +x mine; ./mine");
+    assert_eq!(done.exit_code(), 126, "{done:?}");
+}
+
+fn the_network_cannot_be_reached(world: &World) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let done = world.run("/bin/bash", &["-c", &format!("echo x > /dev/tcp/127.0.0.1/{port}")]);
+    assert_ne!(done.exit_code(), 0, "{done:?}");
+    assert!(listener.accept().is_err());
+}
+
+fn no_other_process_can_be_seen_or_ended(world: &World) {
+    let mut victim = Command::new("sleep").arg("1000").spawn().unwrap();
+    let done = world.sh(&format!("kill -9 {0} || exit 3", victim.id()));
+    assert_ne!(done.exit_code(), 0, "{done:?}");
+    assert!(victim.try_wait().unwrap().is_none());
+    victim.kill().unwrap();
+    victim.wait().unwrap();
+    if world.has_namespaces() {
+        let done = world.sh("ls /proc | grep -c '^[0-9]'");
+        // The first process, the shell, ls and grep.
+        assert!(matches!(done.stdout.trim(), "3" | "4"), "{done:?}");
+    }
+}
+
+fn no_further_namespaces_can_be_made(world: &World) {
+    assert_ne!(world.run("/usr/bin/unshare", &["--user", "true"]).exit_code(), 0);
+}
+
+fn nothing_is_left_when_a_job_ends(world: &World) {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let task =
+        world.task("/bin/sh", &["-c", "setsid sleep 1000 & sleep 1000 & (sleep 1000 &); exit 0"]);
+    let null = File::open("/dev/null").unwrap();
+    let mut job = world.sandbox.start(&task, writer.as_fd(), null.as_fd()).unwrap();
+    drop(writer);
+    wait_for(&job);
+    assert_eq!(job.status().unwrap(), Some(0));
+    // Ends only when all who could write are gone.
+    assert_eq!(reader.read(&mut [0; 9]).unwrap(), 0);
+}
+
+fn nothing_is_left_when_a_job_is_ended(world: &World) {
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    let script = "trap '' TERM INT HUP; echo x; setsid sleep 1000 & sleep 1000 & wait; wait";
+    let task = world.task("/bin/sh", &["-c", script]);
+    let null = File::open("/dev/null").unwrap();
+    let job = world.sandbox.start(&task, writer.as_fd(), null.as_fd()).unwrap();
+    drop(writer);
+    let mut said = [0; 2];
+    reader.read_exact(&mut said).unwrap();
+    drop(job);
+    assert_eq!(reader.read(&mut said).unwrap(), 0);
+}
+
+fn limits_are_set(world: &World) {
+    let done = world.sh("ulimit -v; ulimit -t; ulimit -n; ulimit -c; ulimit -f");
+    let numbers: Vec<&str> = done.stdout.lines().collect();
+    // Kilobytes, and blocks of 512 bytes.
+    assert_eq!(numbers, ["4194304", "600", "200", "0", "2048"], "{done:?}");
+    let done = world.sh("head -c 3000000 /dev/zero > big");
+    assert_ne!(done.exit_code(), 0, "{done:?}");
+    assert!(std::fs::metadata(world.path("jobs/own/big")).unwrap().len() <= LIMITS.file_bytes);
+    // The system lets root have as many as it likes.
+    if world.has_namespaces() && !rustix::process::geteuid().is_root() {
+        let done = world.sh("for i in $(seq 100); do sleep 1000 & done");
+        assert!(done.stderr.contains("ork"), "{done:?}");
+    }
+}
+
+fn compilers_make_what_they_make_outside(world: &World) {
+    let source = "#include <stdio.h>\n#include <string>\nint main() { std::string s = \"x\"; puts(s.c_str()); }";
+    for compiler in ["/usr/bin/g++", "/usr/bin/clang++"] {
+        let own = world.path("jobs/own");
+        let _ = std::fs::create_dir(&own);
+        std::fs::write(own.join("a.cc"), source).unwrap();
+        let words = ["-g", "-O2", "-c", "a.cc", "-o", "a.o"];
+        let done = world.run(compiler, &words);
+        assert_eq!(done.exit_code(), 0, "{compiler} {done:?}");
+        let inside = std::fs::read(own.join("a.o")).unwrap();
+        let status = Command::new(compiler).args(words).current_dir(&own).status().unwrap();
+        assert!(status.success());
+        assert!(inside == std::fs::read(own.join("a.o")).unwrap(), "{compiler}");
+    }
+}
+
+fn a_program_that_dies_by_a_signal_is_told_as_such(world: &World) {
+    if world.has_namespaces() {
+        assert_eq!(world.sh("kill -SEGV $$").status.unwrap() & 0x7f, 11);
+    }
+}
+
+/// A test: what it shows, and how.
+type Test = (&'static str, fn(&World));
+
+macro_rules! tests {
+    ($($name:ident),* $(,)?) => { [$((stringify!($name), $name as fn(&World))),*] };
+}
+
+const TESTS: [Test; 14] = tests![
+    a_job_has_its_folder_its_environment_and_its_status,
+    what_cannot_be_executed_is_told_apart,
+    nothing_outside_can_be_written,
+    nothing_outside_can_be_read,
+    other_jobs_cannot_be_seen,
+    what_a_job_brings_is_not_executed,
+    the_network_cannot_be_reached,
+    no_other_process_can_be_seen_or_ended,
+    no_further_namespaces_can_be_made,
+    nothing_is_left_when_a_job_ends,
+    nothing_is_left_when_a_job_is_ended,
+    limits_are_set,
+    compilers_make_what_they_make_outside,
+    a_program_that_dies_by_a_signal_is_told_as_such,
+];
+
+fn main() {
+    let wanted: Vec<String> =
+        std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let who = if std::env::var_os(IS_NOBODY).is_some() { "nobody" } else { "own user" };
+    for level in Level::BEST_FIRST {
+        for (name, test) in TESTS {
+            if wanted.is_empty() || wanted.iter().any(|part| name.contains(part.as_str())) {
+                // A panic ends the process with its message and an exit code.
+                println!("test {level}::{name} ({who}) ...");
+                test(&World::new(level));
+            }
+        }
+    }
+    if rustix::process::geteuid().is_root() && std::env::var_os(IS_NOBODY).is_none() {
+        // The program itself may lie where nobody else can look.
+        let folder =
+            tempfile::Builder::new().prefix("distcc-rs-sandbox").tempdir_in("/tmp").unwrap();
+        let copy = folder.path().join("confinement");
+        std::fs::copy(std::env::current_exe().unwrap(), &copy).unwrap();
+        std::os::unix::fs::chown(folder.path(), Some(NOBODY), Some(NOBODY)).unwrap();
+        let mut again = Command::new(&copy);
+        again.args(std::env::args_os().skip(1)).env(IS_NOBODY, "1").env("TMPDIR", folder.path());
+        let status = again.current_dir("/").uid(NOBODY).gid(NOBODY).status().unwrap();
+        assert!(status.success(), "as an ordinary user: {status}");
+    }
+}
