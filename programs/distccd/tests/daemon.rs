@@ -368,7 +368,7 @@ fn a_daemon_whose_process_group_is_killed_leaves_nothing() {
     let mut child = world
         .distccd()
         .args(["--daemon", "--no-detach", "--listen", "127.0.0.1", "--port", &port.to_string()])
-        .arg(world.list_option())
+        .args([&world.list_option(), "--sandbox=off"])
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
@@ -446,7 +446,7 @@ fn a_signal_to_an_inetd_server_leaves_nothing() {
     let mut blocking = world.blocking_compiler("gcc", STUBBORN);
     let mut child = world
         .distccd()
-        .args(["--inetd", "--log-stderr", &world.list_option()])
+        .args(["--inetd", "--log-stderr", &world.list_option(), "--sandbox=off"])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())

@@ -259,6 +259,7 @@ impl<'a> Conversation<'a> {
             name: job.compiler(),
             arguments: &arguments,
             environment: &self.environment(&compiler, folder, &layout.folder),
+            own_folder: folder.path(),
             folder: &layout.folder,
             stdout,
             stderr,
@@ -303,19 +304,28 @@ impl<'a> Conversation<'a> {
     fn watch(&mut self, run: Run<'_>) -> Result<ExitStatus, Failure> {
         let name = run.program.display().to_string();
         let deadline = self.context.job_lifetime.and_then(|life| Instant::now().checked_add(life));
-        let mut running = run.start().map_err(|error| {
-            Failure::Refused(Refusal::new(
-                Exit::COMPILER_MISSING,
-                format!("could not run {name}: {error}"),
-                "the server's user has to be able to execute it",
-            ))
-        })?;
+        let failed = |failure: process::Failure| {
+            Failure::Refused(match failure {
+                process::Failure::NotExecuted(error) => Refusal::new(
+                    Exit::COMPILER_MISSING,
+                    format!("could not run {name}: {error}"),
+                    "the server's user has to be able to execute it, and its sandbox to see it: \
+                     in a system folder or a folder of the server's PATH",
+                ),
+                process::Failure::Broken(why) => Refusal::new(
+                    Exit::FAILED,
+                    format!("could not run {name} in a sandbox: {why}"),
+                    "look into the server's log; it starts with what its sandbox is",
+                ),
+            })
+        };
+        let mut running = run.start(self.context.sandbox.as_ref()).map_err(failed)?;
         loop {
             let ending = {
                 let watched = [self.connection.input(), self.context.stop.rung()];
                 running.wait(&watched, deadline)
             };
-            match ending.map_err(|error| failed("could not wait for the compiler", &error))? {
+            match ending.map_err(failed)? {
                 Ending::Ended(status) => return Ok(status),
                 Ending::TimedOut => {
                     let seconds = self.context.job_lifetime.unwrap_or_default().as_secs();

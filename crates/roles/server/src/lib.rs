@@ -8,6 +8,7 @@
 mod access;
 mod announce;
 mod budget;
+mod confinement;
 mod environment;
 mod identity;
 mod job;
@@ -28,6 +29,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use process::TempRoot;
+use sandbox::Sandbox;
 use transport::Connection;
 use wire::{Exit, Limits};
 
@@ -35,6 +37,7 @@ pub use environment::Environment;
 
 use access::AccessList;
 use budget::Budget;
+use confinement::Confinement;
 use log::{Level, Log};
 use options::{Mode, Options, Request};
 use slots::Slots;
@@ -49,6 +52,9 @@ struct Context {
     log: Log,
     slots: Slots,
     temporary: TempRoot,
+    confinement: Confinement,
+    /// Where compilers run; `None`: outside of any sandbox.
+    sandbox: Option<Sandbox>,
     stop: Stop,
     limits: Limits,
     /// For the sources that are on their way, all together.
@@ -179,6 +185,8 @@ fn serve_inetd(
 ) -> Result<Exit, Failure> {
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
+    let confinement = Confinement::find(options, &environment, &temporary, &log)?;
+    let sandbox = confinement.start().map_err(|why| Failure::new(Exit::FAILED, why, ""))?;
     let no_copy = |error: std::io::Error| {
         Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
     };
@@ -193,6 +201,8 @@ fn serve_inetd(
         log,
         slots: Slots::new(1, 1),
         temporary,
+        confinement,
+        sandbox,
         stop,
         limits: LIMITS,
         budget: Budget::new(SOURCE_BYTES),

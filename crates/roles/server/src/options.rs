@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::confinement::Wish;
 use crate::log::Level;
 
 /// How the server is to run.
@@ -54,6 +55,8 @@ pub(crate) struct Options {
     pub(crate) zeroconf: bool,
     /// `--make-me-a-botnet`: run whatever compiler is asked for.
     pub(crate) any_compiler: bool,
+    /// `--sandbox`: how compilers are confined; default as well as the machine allows.
+    pub(crate) sandbox: Wish,
     /// `--compiler-whitelist`: the folder of links that name the compilers; default those of
     /// distcc.
     pub(crate) compiler_whitelist: Option<PathBuf>,
@@ -127,6 +130,8 @@ Compiles for other machines, those that --allow names.
   --verbose                the same as --log-level debug
   --compiler-whitelist DIR folder whose links name the compilers that may run
                            (default /usr/lib/distcc and /usr/local/lib/distcc)
+  --sandbox WISH           confine compilers: auto (default: as well as this machine
+                           allows), require (or do not serve), off
   --make-me-a-botnet       run any compiler, listed or not (--enable-tcp-insecure)
   --help, --version
 ";
@@ -195,6 +200,18 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             }
             Arg::Long("verbose") => options.log_level = Level::Debug,
             Arg::Long("make-me-a-botnet" | "enable-tcp-insecure") => options.any_compiler = true,
+            Arg::Long("sandbox") => {
+                let name = text(&mut parser, "--sandbox")?;
+                options.sandbox = Wish::from_name(&name).ok_or_else(|| {
+                    Usage::new(
+                        format!(
+                            "--sandbox takes auto, require or off, not `{}`",
+                            name.escape_debug()
+                        ),
+                        "without it compilers are confined as well as this machine allows",
+                    )
+                })?;
+            }
             Arg::Long("compiler-whitelist") => {
                 options.compiler_whitelist =
                     Some(value(&mut parser, "--compiler-whitelist")?.into());
@@ -235,6 +252,7 @@ fn defaults() -> Options {
         log_level: Level::Notice,
         zeroconf: false,
         any_compiler: false,
+        sandbox: Wish::Auto,
         compiler_whitelist: None,
     }
 }

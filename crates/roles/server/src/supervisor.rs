@@ -17,6 +17,7 @@ use wire::Exit;
 
 use crate::access::AccessList;
 use crate::budget::Budget;
+use crate::confinement::Confinement;
 use crate::log::{Level, Log};
 use crate::options::Options;
 use crate::slots::Slots;
@@ -50,6 +51,7 @@ pub(crate) fn run(
     let pid_file = PidFile::open(options, &log);
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
+    let confinement = Confinement::find(options, &environment, &temporary, &log)?;
     if !options.no_detach {
         let is_parent = detach(&log).map_err(|error| {
             Failure::new(Exit::FAILED, format!("could not become a daemon: {error}"), "")
@@ -73,6 +75,9 @@ pub(crate) fn run(
         log,
         slots: Slots::new(options.n_jobs, (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING)),
         temporary,
+        confinement,
+        // The worker's.
+        sandbox: None,
         stop: Stop::new().map_err(no_descriptor)?,
         limits: LIMITS,
         budget: Budget::new(SOURCE_BYTES),
@@ -195,6 +200,13 @@ fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) 
     // stop this one's jobs.
     let Ok(stop) = Stop::new() else { return };
     context.stop = stop;
+    context.sandbox = match context.confinement.start() {
+        Ok(sandbox) => sandbox,
+        Err(why) => {
+            context.log.write(Level::Error, "start", &why);
+            return;
+        }
+    };
     let context = Arc::new(context);
     let served = worker::run(&context, listener);
     if is_orphan() {

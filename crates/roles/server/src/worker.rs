@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use sandbox::Sandbox;
 use transport::{Connection, Vigilance};
 
 use crate::log::Level;
@@ -74,14 +75,25 @@ pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<
     let announcer = announce::start(context, listener);
     let n_connections = Arc::new(AtomicUsize::new(0));
     listener.set_nonblocking(true)?;
+    let mut result = Ok(());
     loop {
-        let mut ends = [PollFd::new(listener, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        let mut ends =
+            vec![PollFd::new(listener, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
+        let sandbox_end = context.sandbox.as_ref().map(Sandbox::end);
+        ends.extend(sandbox_end.map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN)));
         match poll(&mut ends, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let [connection, signal] = ends.map(|end| !end.revents().is_empty());
-        if signal {
+        let has_news = |index: usize| ends.get(index).is_some_and(|end| !end.revents().is_empty());
+        let [connection, signal, no_sandbox] = [0, 1, 2].map(has_news);
+        if no_sandbox && !signal {
+            // A new worker makes a new one.
+            let text = "the process that starts compilers in the sandbox is gone";
+            context.log.write(Level::Error, "serve", text);
+            result = Err(io::Error::other(text));
+        }
+        if signal || no_sandbox {
             break;
         }
         if connection {
@@ -96,7 +108,7 @@ pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<
     if let Some(announcer) = announcer {
         announcer.finish(deadline);
     }
-    Ok(())
+    result
 }
 
 /// Counts a connection for as long as its thread lives, however it ends.

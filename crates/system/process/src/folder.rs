@@ -31,6 +31,8 @@ impl TempRoot {
     /// # Errors
     /// When no folder can be made.
     pub fn create(temporary: &Path) -> io::Result<TempRoot> {
+        // By its true name: others see the folder under that as well.
+        let temporary = &temporary.canonicalize()?;
         remove_stale(temporary);
         let mut seed = u64::from(std::process::id());
         for _ in 0..MOST_TRIES {

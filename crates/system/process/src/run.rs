@@ -3,22 +3,22 @@
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
-};
+use sandbox::{Failure, Job, Sandbox, Task};
 
-/// How long a compiler may take to end after SIGTERM.
-const GRACE: Duration = Duration::from_millis(500);
+use crate::group::Group;
 
 /// How often to look where the system cannot tell us that a process ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
+
+/// The longest pause between two looks at the clock.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// What to run, and where.
 #[derive(Debug)]
@@ -31,7 +31,9 @@ pub struct Run<'a> {
     pub arguments: &'a [OsString],
     /// Its whole environment.
     pub environment: &'a [(OsString, OsString)],
-    /// Its working folder.
+    /// The job's own folder: in a sandbox, the only one that it can write.
+    pub own_folder: &'a Path,
+    /// Its working folder, in its own folder.
     pub folder: &'a Path,
     /// Where its standard output goes.
     pub stdout: File,
@@ -39,14 +41,20 @@ pub struct Run<'a> {
     pub stderr: File,
 }
 
-/// A compiler at work, a process group of its own. Dropping it ends the group. It belongs to the
-/// thread that started it, and ends with it.
+/// A compiler at work. Dropping it ends the compiler with everything that it has started. It
+/// belongs to the thread that started it, and ends with it.
 #[derive(Debug)]
 pub struct Running {
-    child: Child,
-    group: Pid,
-    pidfd: Option<OwnedFd>,
-    status: Option<ExitStatus>,
+    kind: Kind,
+    has_ended: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    /// In a process group of its own.
+    Grouped(Group),
+    /// In a sandbox.
+    Confined(Job),
 }
 
 /// Why a wait is over.
@@ -54,7 +62,7 @@ pub struct Running {
 pub enum Ending {
     /// The compiler ended.
     Ended(ExitStatus),
-    /// The time is over. The group has been ended.
+    /// The time is over. The compiler has been ended.
     TimedOut,
     /// One of the watched descriptors, the one of this index, has something to say. The compiler
     /// is still at work.
@@ -62,28 +70,36 @@ pub enum Ending {
 }
 
 impl Run<'_> {
-    /// Starts the compiler.
+    /// Starts the compiler, in `sandbox` where there is one.
     ///
     /// # Errors
-    /// When it cannot be executed.
-    pub fn start(self) -> io::Result<Running> {
-        let mut command = Command::new(self.program);
-        command
-            .arg0(self.name)
-            .args(self.arguments)
-            .env_clear()
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(self.folder)
-            .stdin(Stdio::null())
-            .stdout(self.stdout)
-            .stderr(self.stderr)
-            .process_group(0);
-        sys::child::bind_to_this_thread(&mut command);
-        let child = command.spawn()?;
-        let group = Pid::from_child(&child);
-        // Without such a descriptor we have to look from time to time.
-        let pidfd = pidfd_open(group, PidfdFlags::empty()).ok();
-        Ok(Running { child, group, pidfd, status: None })
+    /// When it cannot be started. In a sandbox, [`Running::wait`] tells what cannot be executed.
+    pub fn start(self, sandbox: Option<&Sandbox>) -> Result<Running, Failure> {
+        let kind = match sandbox {
+            Some(sandbox) => {
+                let task = self.task();
+                Kind::Confined(sandbox.start(&task, self.stdout.as_fd(), self.stderr.as_fd())?)
+            }
+            None => Kind::Grouped(Group::start(self).map_err(Failure::NotExecuted)?),
+        };
+        Ok(Running { kind, has_ended: false })
+    }
+
+    fn task(&self) -> Task {
+        let variable = |(name, value): &(OsString, OsString)| {
+            let mut variable = name.clone();
+            variable.push("=");
+            variable.push(value);
+            variable
+        };
+        Task {
+            program: self.program.to_owned(),
+            name: self.name.to_owned(),
+            arguments: self.arguments.to_vec(),
+            environment: self.environment.iter().map(variable).collect(),
+            own_folder: self.own_folder.to_owned(),
+            folder: self.folder.to_owned(),
+        }
     }
 }
 
@@ -92,17 +108,15 @@ impl Running {
     /// has hung up.
     ///
     /// # Errors
-    /// When the system cannot wait.
+    /// When it could not be executed, or the system cannot wait.
     pub fn wait(
         &mut self,
         watched: &[BorrowedFd<'_>],
         deadline: Option<Instant>,
-    ) -> io::Result<Ending> {
+    ) -> Result<Ending, Failure> {
         loop {
-            if self.has_ended()? {
-                self.end_group();
-                let status = self.child.wait()?;
-                self.status = Some(status);
+            if let Some(status) = self.status()? {
+                self.has_ended = true;
                 return Ok(Ending::Ended(status));
             }
             let mut left = match deadline {
@@ -111,55 +125,57 @@ impl Running {
                     return Ok(Ending::TimedOut);
                 }
                 Some(deadline) => deadline.saturating_duration_since(Instant::now()),
-                None => Duration::from_secs(3600),
+                None => LONGEST_WAIT,
             };
-            if self.pidfd.is_none() {
+            let news = match &self.kind {
+                Kind::Grouped(group) => group.news(),
+                Kind::Confined(job) => Some(job.news()),
+            };
+            if news.is_none() {
                 left = left.min(LOOK_EVERY);
             }
             let mut ends: Vec<PollFd<'_>> = watched
                 .iter()
                 .copied()
-                .chain(self.pidfd.as_ref().map(AsFd::as_fd))
+                .chain(news)
                 .map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN | PollFlags::RDHUP))
                 .collect();
             match poll(&mut ends, Timespec::try_from(left).ok().as_ref()) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(Failure::Broken(format!("waiting: {error}"))),
             }
             let spoke = ends[..watched.len()].iter().position(|end| !end.revents().is_empty());
             if let Some(index) = spoke {
                 // A compiler that ended at the same moment has the first word.
-                if !self.has_ended()? {
-                    return Ok(Ending::Spoke(index));
+                if let Some(status) = self.status()? {
+                    self.has_ended = true;
+                    return Ok(Ending::Ended(status));
                 }
+                return Ok(Ending::Spoke(index));
             }
         }
     }
 
-    /// Ends the whole group: politely first, then not.
+    /// How the compiler ended, if it has. Nothing of what it started is left then.
+    fn status(&mut self) -> Result<Option<ExitStatus>, Failure> {
+        match &mut self.kind {
+            Kind::Grouped(group) => {
+                group.status().map_err(|error: io::Error| Failure::Broken(error.to_string()))
+            }
+            Kind::Confined(job) => Ok(job.status()?.map(ExitStatus::from_raw)),
+        }
+    }
+
+    /// Ends the compiler and everything that it has started.
     pub fn end(&mut self) {
-        if self.status.is_some() {
+        if self.has_ended {
             return;
         }
-        let _ = kill_process_group(self.group, Signal::TERM);
-        let deadline = Instant::now() + GRACE;
-        while Instant::now() < deadline && matches!(self.has_ended(), Ok(false)) {
-            std::thread::sleep(LOOK_EVERY);
+        self.has_ended = true;
+        match &mut self.kind {
+            Kind::Grouped(group) => group.end(),
+            Kind::Confined(job) => job.end(),
         }
-        self.end_group();
-        self.status = self.child.wait().ok();
-    }
-
-    /// Whether the compiler has ended. It stays a zombie, which keeps its number from going to
-    /// somebody else before [`Running::end_group`].
-    fn has_ended(&self) -> io::Result<bool> {
-        let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-        Ok(waitid(WaitId::Pid(self.group), options)?.is_some())
-    }
-
-    /// Ends what the compiler has started and left.
-    fn end_group(&self) {
-        let _ = kill_process_group(self.group, Signal::KILL);
     }
 }
 
@@ -173,6 +189,7 @@ impl Drop for Running {
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::os::fd::OwnedFd;
 
     fn start(script: &str, folder: &Path) -> Running {
         let open = |name: &str| File::create(folder.join(name)).unwrap();
@@ -181,11 +198,12 @@ mod tests {
             name: OsStr::new("sh"),
             arguments: &["-c".into(), script.into()],
             environment: &[("PATH".into(), "/usr/bin:/bin".into())],
+            own_folder: folder,
             folder,
             stdout: open("stdout"),
             stderr: open("stderr"),
         }
-        .start()
+        .start(None)
         .unwrap()
     }
 
@@ -212,11 +230,12 @@ mod tests {
             name: OsStr::new("sh"),
             arguments: &["-c".into(), "trap '' TERM; sleep 1000 & echo x; wait".into()],
             environment: &[("PATH".into(), "/usr/bin:/bin".into())],
+            own_folder: folder.path(),
             folder: folder.path(),
             stdout,
             stderr: File::create(folder.path().join("stderr")).unwrap(),
         }
-        .start()
+        .start(None)
         .unwrap();
         let mut said = [0; 2];
         reader.read_exact(&mut said).unwrap();
@@ -244,10 +263,14 @@ mod tests {
             name: OsStr::new("gcc"),
             arguments: &[],
             environment: &[],
+            own_folder: folder.path(),
             folder: folder.path(),
             stdout: open("stdout"),
             stderr: open("stderr"),
         };
-        assert_eq!(run.start().unwrap_err().kind(), io::ErrorKind::NotFound);
+        match run.start(None) {
+            Err(Failure::NotExecuted(error)) => assert_eq!(error.kind(), io::ErrorKind::NotFound),
+            other => panic!("{other:?}"),
+        }
     }
 }

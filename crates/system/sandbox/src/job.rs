@@ -10,8 +10,8 @@ use std::process::{Command, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group, pidfd_open, wait,
-    waitpid,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, kill_process, kill_process_group,
+    pidfd_open, set_dumpable_behavior, wait, waitpid,
 };
 use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs};
 use sys::fork::{Fork, exit_at_once, fork};
@@ -63,7 +63,8 @@ fn confine_and_run(
                 .map_err(in_step(Step::Clone))?;
         }
     }
-    // This process needs none either, and must not be of use to who gets hold of it.
+    // This process needs no capabilities either, and nobody is to look into it.
+    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(in_step(Step::Capabilities))?;
     let none = CapabilitySets {
         effective: CapabilitySet::empty(),
         permitted: CapabilitySet::empty(),

@@ -166,6 +166,13 @@ impl Sandbox {
         self.level
     }
 
+    /// What becomes readable when no further job can be started: the process that starts them is
+    /// gone.
+    #[must_use]
+    pub fn end(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+
     /// Runs a job that does nothing but everything that comes before a program is executed.
     fn try_out(&self, view: &View) -> Result<(), Failure> {
         let own_folder = view.jobs.join("trial");

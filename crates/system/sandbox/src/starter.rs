@@ -9,7 +9,9 @@ use std::time::Instant;
 
 use rustix::io::Errno;
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SocketType, recvmsg};
-use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
+use rustix::process::{
+    DumpableBehavior, Pid, PidfdFlags, Signal, pidfd_open, set_dumpable_behavior,
+};
 use sys::fork::{Fork, exit_at_once, fork};
 
 use crate::kernel::{self, Children};
@@ -170,6 +172,8 @@ impl User {
 
     /// Keeps the numbers that they have outside in the user namespace that this process is in now.
     pub(crate) fn keep(&self) -> io::Result<()> {
+        // A process that has given root up does not own its files in /proc otherwise.
+        set_dumpable_behavior(DumpableBehavior::Dumpable)?;
         let write =
             |name: &str, text: String| std::fs::write(Path::new("/proc/self").join(name), text);
         // Older kernels do not have it, and newer ones insist on it.
