@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use process::TempRoot;
-use sandbox::{Level, Limits, Sandbox, View};
+use sandbox::{GroupLimits, Groups, Level, Limits, Sandbox, View};
 use wire::Exit;
 
 use crate::log::{Level as LogLevel, Log};
@@ -100,10 +100,22 @@ impl Confinement {
     ///
     /// # Errors
     /// When what could be had at the start cannot be had now.
-    pub(crate) fn start(&self) -> Result<Option<Sandbox>, String> {
+    pub(crate) fn start(&self, log: &Log) -> Result<Option<Sandbox>, String> {
         let Some(level) = self.level else { return Ok(None) };
-        let started = Sandbox::at(level, &self.view, &self.limits);
-        started.map(Some).map_err(|shortfall| shortfall.to_string())
+        let mut sandbox = Sandbox::at(level, &self.view, &self.limits)
+            .map_err(|shortfall| shortfall.to_string())?;
+        let limits = GroupLimits {
+            memory_bytes: memory_bytes() / 4 * 3,
+            n_processes: self.limits.n_processes,
+        };
+        match Groups::take(limits) {
+            Ok(groups) => {
+                log.write(LogLevel::Info, "start", "each job has a control group of its own");
+                sandbox.limit_by(groups);
+            }
+            Err(why) => log.write(LogLevel::Info, "start", &format!("no limits by group: {why}")),
+        }
+        Ok(Some(sandbox))
     }
 }
 

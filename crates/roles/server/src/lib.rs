@@ -186,7 +186,7 @@ fn serve_inetd(
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
     let confinement = Confinement::find(options, &environment, &temporary, &log)?;
-    let sandbox = confinement.start().map_err(|why| Failure::new(Exit::FAILED, why, ""))?;
+    let sandbox = confinement.start(&log).map_err(|why| Failure::new(Exit::FAILED, why, ""))?;
     let no_copy = |error: std::io::Error| {
         Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
     };

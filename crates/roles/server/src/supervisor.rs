@@ -200,7 +200,7 @@ fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) 
     // stop this one's jobs.
     let Ok(stop) = Stop::new() else { return };
     context.stop = stop;
-    context.sandbox = match context.confinement.start() {
+    context.sandbox = match context.confinement.start(&context.log) {
         Ok(sandbox) => sandbox,
         Err(why) => {
             context.log.write(Level::Error, "start", &why);

@@ -15,6 +15,7 @@
 //! The first process of a job ends when the compiler does, or when the server closes the job's
 //! socket, or when the starter ends, and takes everything with it that the compiler has started.
 
+mod cgroup;
 mod filter;
 mod job;
 mod kernel;
@@ -27,7 +28,7 @@ mod view;
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -38,10 +39,12 @@ use rustix::net::{
 };
 use rustix::process::{Signal, pidfd_send_signal};
 
+pub use cgroup::{GroupLimits, Groups};
 pub use limits::Limits;
 pub use message::{MOST_TASK_BYTES, Task};
 pub use view::View;
 
+use cgroup::Group;
 use message::{Answer, Step};
 
 /// How long the starter, or a new job, may take for a step of ours before it counts as broken.
@@ -130,6 +133,8 @@ impl Failure {
 pub struct Sandbox {
     level: Level,
     control: OwnedFd,
+    /// `None`: a job has no limits as a whole.
+    groups: Option<Groups>,
 }
 
 impl Sandbox {
@@ -155,9 +160,14 @@ impl Sandbox {
     /// When this machine does not allow it.
     pub fn at(level: Level, view: &View, limits: &Limits) -> Result<Sandbox, Shortfall> {
         let sandbox = starter::start(level, view, limits)
-            .map(|control| Sandbox { level, control })
+            .map(|control| Sandbox { level, control, groups: None })
             .and_then(|sandbox| sandbox.try_out(view).map(|()| sandbox));
         sandbox.map_err(|failure| Shortfall { level, why: failure.to_string() })
+    }
+
+    /// Has each job from now on be limited as a whole.
+    pub fn limit_by(&mut self, groups: Groups) {
+        self.groups = Some(groups);
     }
 
     /// How well its jobs are confined.
@@ -223,13 +233,30 @@ impl Sandbox {
             Ok(_) => return Err(Failure::Broken("the starter talks nonsense".to_owned())),
             Err(error) => return Err(Failure::broken("the starter does not answer", error)),
         };
-        let job = Job { socket: ours, process, has_ended: false };
+        let group = self.group(&process)?;
+        let job = Job { socket: ours, process, has_ended: false, _group: group };
         let length = (bytes.len() as u32).to_le_bytes();
         send_all(&job.socket, &length, deadline)
             .and_then(|()| send_all(&job.socket, &bytes, deadline))
             .map_err(|error| job.why_broken(error))?;
         Ok(job)
     }
+}
+
+impl Sandbox {
+    /// Puts a job's first process, and by that all later ones, into a group of its own.
+    fn group(&self, process: &OwnedFd) -> Result<Option<Group>, Failure> {
+        let Some(groups) = &self.groups else { return Ok(None) };
+        let grouped = process_of(process).and_then(|process| groups.group(process));
+        grouped.map(Some).map_err(|error| Failure::broken("a control group for the job", error))
+    }
+}
+
+/// The number of the process behind a descriptor.
+fn process_of(descriptor: &OwnedFd) -> io::Result<i32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", descriptor.as_raw_fd()))?;
+    let number = text.lines().find_map(|line| line.strip_prefix("Pid:")?.trim().parse().ok());
+    number.filter(|number| *number > 0).ok_or_else(|| Errno::SRCH.into())
 }
 
 /// A job at work. Dropping it ends it.
@@ -239,6 +266,8 @@ pub struct Job {
     /// The first process of the job.
     process: OwnedFd,
     has_ended: bool,
+    /// Is gone after the processes.
+    _group: Option<Group>,
 }
 
 impl Job {

@@ -26,8 +26,10 @@ pub struct Task {
 pub const MOST_TASK_BYTES: usize = 16 << 20;
 
 impl Task {
-    /// The task as bytes: a count of words and the words, each list, each number 4 bytes.
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The task as bytes: each list as the count of its words and the words, each word as its length
+    /// and its bytes, each number 4 bytes, little-endian.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         let single = [
             self.program.as_os_str(),
