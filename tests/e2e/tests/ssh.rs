@@ -41,12 +41,13 @@ fn failing(world: &World, text: &str) -> PathBuf {
 fn server_command(world: &World, kind: Kind) -> (PathBuf, Recorder) {
     let there = Recorder::new(&world.folder(&format!("there-{kind:?}")), &COMPILERS);
     let path = world.folder("bin").join(format!("distccd-{kind:?}"));
-    let distccd = match kind {
-        Kind::Ours => program("distccd"),
-        Kind::Original => PathBuf::from("/usr/bin/distccd"),
+    let (distccd, words) = match kind {
+        // The compilers write down what they see.
+        Kind::Ours => (program("distccd"), "--sandbox=off"),
+        Kind::Original => (PathBuf::from("/usr/bin/distccd"), ""),
     };
     let text = format!(
-        "PATH='{}' TMPDIR='{}' exec '{}' \"$@\"",
+        "PATH='{}' TMPDIR='{}' exec '{}' {words} \"$@\"",
         there.search_path(),
         world.open_folder("there-tmp").display(),
         distccd.display()

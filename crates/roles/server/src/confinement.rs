@@ -59,7 +59,8 @@ pub(crate) struct Confinement {
 }
 
 impl Confinement {
-    /// Finds out what can be had here, and tells it to the log.
+    /// Finds out what can be had here, and tells it to the log. The sandbox that was tried comes
+    /// along.
     ///
     /// # Errors
     /// When less can be had than is required.
@@ -68,7 +69,7 @@ impl Confinement {
         environment: &Environment,
         temporary: &TempRoot,
         log: &Log,
-    ) -> Result<Confinement, Failure> {
+    ) -> Result<(Confinement, Option<Sandbox>), Failure> {
         let view = View { more: toolchain_folders(environment), jobs: temporary.path().to_owned() };
         let limits = Limits {
             address_space_bytes: memory_bytes().max(LEAST_ADDRESS_SPACE),
@@ -77,17 +78,18 @@ impl Confinement {
             n_files: N_FILES,
             n_processes: N_PROCESSES,
         };
-        let level = match options.sandbox {
+        let sandbox = match options.sandbox {
             Wish::Off => {
                 let text = "--sandbox off: compilers run with all rights of this user";
                 log.write(LogLevel::Warning, "start", text);
                 None
             }
-            wish => best_level(wish, &view, &limits, log)?,
+            wish => best(wish, &view, &limits, log)?,
         };
+        let level = sandbox.as_ref().map(Sandbox::level);
         let confinement = Confinement { level, view, limits };
         log.write(LogLevel::Notice, "start", &format!("sandbox: {}", confinement.name()));
-        Ok(confinement)
+        Ok((confinement, sandbox))
     }
 
     /// The name of the level, for log and statistics.
@@ -119,23 +121,19 @@ impl Confinement {
     }
 }
 
-fn best_level(
-    wish: Wish,
-    view: &View,
-    limits: &Limits,
-    log: &Log,
-) -> Result<Option<Level>, Failure> {
-    let (level, shortfalls) = match Sandbox::best(view, limits) {
-        Ok((sandbox, shortfalls)) => (Some(sandbox.level()), shortfalls),
+fn best(wish: Wish, view: &View, limits: &Limits, log: &Log) -> Result<Option<Sandbox>, Failure> {
+    let (sandbox, shortfalls) = match Sandbox::best(view, limits) {
+        Ok((sandbox, shortfalls)) => (Some(sandbox), shortfalls),
         Err(shortfalls) => (None, shortfalls),
     };
+    let level = sandbox.as_ref().map(Sandbox::level);
     let why: Vec<String> = shortfalls.iter().map(ToString::to_string).collect();
     let why = why.join("; ");
     if level >= Some(Level::Landlock) {
         if !why.is_empty() {
             log.write(LogLevel::Info, "start", &why);
         }
-        return Ok(level);
+        return Ok(sandbox);
     }
     if wish == Wish::Require {
         return Err(Failure::new(
@@ -150,7 +148,7 @@ fn best_level(
          allow user namespaces or Landlock on this machine, or serve only whom you trust"
     );
     log.write(LogLevel::Warning, "start", &text);
-    Ok(level)
+    Ok(sandbox)
 }
 
 /// Where compilers are that do not belong to the system: the folders of the search path, with

@@ -185,8 +185,8 @@ fn serve_inetd(
 ) -> Result<Exit, Failure> {
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
-    let confinement = Confinement::find(options, &environment, &temporary, &log)?;
-    let sandbox = confinement.start(&log).map_err(|why| Failure::new(Exit::FAILED, why, ""))?;
+    // A single job gets by without a control group.
+    let (confinement, sandbox) = Confinement::find(options, &environment, &temporary, &log)?;
     let no_copy = |error: std::io::Error| {
         Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
     };

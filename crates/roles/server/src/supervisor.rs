@@ -51,7 +51,8 @@ pub(crate) fn run(
     let pid_file = PidFile::open(options, &log);
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
-    let confinement = Confinement::find(options, &environment, &temporary, &log)?;
+    // Each worker starts its own.
+    let (confinement, _) = Confinement::find(options, &environment, &temporary, &log)?;
     if !options.no_detach {
         let is_parent = detach(&log).map_err(|error| {
             Failure::new(Exit::FAILED, format!("could not become a daemon: {error}"), "")
@@ -76,7 +77,6 @@ pub(crate) fn run(
         slots: Slots::new(options.n_jobs, (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING)),
         temporary,
         confinement,
-        // The worker's.
         sandbox: None,
         stop: Stop::new().map_err(no_descriptor)?,
         limits: LIMITS,
