@@ -60,8 +60,9 @@ fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
         return Item::Odd(word, Reason::UnknownOption);
     };
     let joined = &word.as_bytes()[row.name.len()..];
-    let is_understood = matches!(row.effect, Effect::Stay(_)) || row.shape != Shape::Family;
-    if !is_understood && joined.contains(&b'/') {
+    let names_no_file = row.shape == Shape::Family || row.effect == Effect::Target;
+    let stays = matches!(row.effect, Effect::Stay(_));
+    if names_no_file && !stays && joined.contains(&b'/') {
         return Item::Odd(word, Reason::UnknownOption);
     }
     let is_separate = match row.shape {
@@ -73,6 +74,13 @@ fn item<'a>(word: &'a OsString, words: &'a [OsString]) -> Item<'a> {
         return Item::Option { row, words: &words[..1], value: joined };
     }
     match words.get(1) {
+        // Drivers put a file's words in its place before they ask what they belong to.
+        Some(value) if value.as_bytes().starts_with(b"@") && !stays => {
+            Item::Odd(value, Reason::ResponseFile)
+        }
+        Some(value) if names_no_file && !stays && value.as_bytes().contains(&b'/') => {
+            Item::Odd(value, Reason::UnknownOption)
+        }
         Some(value) => {
             let value = value.as_bytes();
             Item::Option { row: judged_by_value(row, value), words: &words[..2], value }
@@ -295,6 +303,22 @@ mod tests {
         check("gcc -c -frandom-seed=out/x.o a.c", "leaves");
         check("gcc -c -ffile-prefix-map=/a=/b a.c", "leaves");
         check("gcc -c -fplugin=/x a.c", "compiler-parts");
+    }
+
+    #[test]
+    fn a_value_is_no_response_file() {
+        for option in ["--std", "--param", "-G", "-target", "-D", "-o", "-MF", "-Xlinker", "-x"] {
+            check(&format!("gcc -c {option} @f a.c"), "response-file");
+        }
+        check("clang -c -fdebug-compilation-dir @f a.c", "response-file");
+        check("gcc -c -D@f a.c", "leaves");
+    }
+
+    #[test]
+    fn a_target_is_no_path() {
+        check("clang -c --target=x86_64-linux-gnu a.c", "leaves");
+        check("clang -c --target=../../x a.c", "unknown-option");
+        check("clang -c -target ../x a.c", "unknown-option");
     }
 
     #[test]

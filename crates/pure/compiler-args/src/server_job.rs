@@ -72,7 +72,14 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
     let keeps_macros = words.iter().any(is_directives_only);
     let words: Vec<OsString> = words.into_iter().filter(|word| !is_directives_only(word)).collect();
     let words = &words[..];
+    if let Some(word) = words.iter().chain(&restored_in).find(|word| has_nul(word)) {
+        // No program can be told of it.
+        return Err(Refusal { stay: Stay::new(Reason::UnknownOption, word) });
+    }
     let command = Command::read(words).map_err(|stay| Refusal { stay })?;
+    if let Some(word) = command.items.iter().find_map(option_as_value) {
+        return Err(Refusal { stay: Stay::new(Reason::UnknownOption, word) });
+    }
     let mut sent = Vec::with_capacity(command.items.len());
     for item in &command.items {
         match item {
@@ -130,6 +137,19 @@ fn split_mark(words: &[OsString]) -> (Option<OsString>, Vec<OsString>) {
 /// client, which is why the table does not let it go.
 fn is_directives_only(word: &OsString) -> bool {
     word == DIRECTIVES_ONLY
+}
+
+fn has_nul(word: &OsStr) -> bool {
+    word.as_bytes().contains(&0)
+}
+
+/// A value that looks like an option, where it would be sent along unjudged: a compiler that does
+/// not know the option before it, or knows one without a value, takes it for one.
+fn option_as_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
+    let Item::Option { row, words: [_, value], .. } = item else { return None };
+    let is_sent = matches!(row.effect, Effect::Compile | Effect::Target | Effect::Debug { .. });
+    let is_judged = matches!(row.name, "-Xclang" | "-mllvm");
+    (is_sent && !is_judged && value.as_bytes().starts_with(b"-")).then_some(value)
 }
 
 impl ServerJob {
@@ -295,6 +315,18 @@ mod tests {
             "gcc -time=x -c a.c",
             "gcc -Wa,-al=x -c a.c",
             "gcc -o a.o -o b.o -c a.c",
+            "gcc --std @a.i -c a.c",
+            "gcc --param @a.i -c a.c",
+            "clang -target @a.i -c a.c",
+            "gcc -x @a.i -c a.c",
+            "gcc -o @a.i -c a.c",
+            "gcc --param -fplugin=x.so -c a.c",
+            "gcc -target -fplugin=x.so -c a.c",
+            "gcc -mthread-model -wrapper -c a.c",
+            "clang --target=../x -c a.c",
+            "gcc -O2\0 -c a.c",
+            "gcc -c a\0.c",
+            "gcc --distcc-restored-in=/a\0 -c a.c",
             "gcc -c a.c /etc/passwd",
             "gcc -E a.c",
             "sh -c id",

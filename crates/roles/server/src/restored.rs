@@ -137,7 +137,8 @@ impl Place {
 /// preprocessed, because the name stands in the object when the text itself names no file.
 fn input_name(job: &ServerJob) -> OsString {
     let stem = Path::new(job.input_name()).file_stem().unwrap_or_default().as_bytes();
-    let is_plain = !stem.is_empty() && stem.len() <= 200 && !stem.starts_with(b"-");
+    let looks_like_a_word = stem.starts_with(b"-") || stem.starts_with(b"@");
+    let is_plain = !stem.is_empty() && stem.len() <= 200 && !looks_like_a_word;
     let stem = if is_plain && !stem.contains(&0) { stem } else { b"input" };
     OsString::from_vec([stem, job.input_suffix().as_bytes()].concat())
 }
