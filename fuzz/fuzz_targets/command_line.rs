@@ -12,7 +12,14 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|input: &[u8]| {
     let words: Vec<OsString> =
         input.split(|byte| *byte == 0).map(|word| OsString::from_vec(word.to_vec())).collect();
-    let _ = server_job(&words);
+    if let Ok(job) = server_job(&words) {
+        let sent = job.command("in.i".as_ref(), "out.o".as_ref());
+        let is_program_word = |word: &OsString| {
+            let word = word.as_encoded_bytes();
+            !word.starts_with(b"@") && !word.contains(&0)
+        };
+        assert!(sent.iter().all(is_program_word));
+    }
     let Decision::Distribute(job) = decide(&words) else { return };
     let judged = server_job(&job.remote).expect("our server runs what our client sends");
     let sent = judged.command("in.i".as_ref(), "out.o".as_ref());

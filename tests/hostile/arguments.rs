@@ -293,6 +293,8 @@ const ROWS: &[Row] = &[
     row("an_option_as_a_parameter", Elsewhere, "gcc --param -fplugin={bait}/plugin.so"),
     row("an_option_as_a_target", Elsewhere, "gcc -target -fplugin={bait}/plugin.so"),
     row("an_option_as_a_thread_model", Elsewhere, "gcc -mthread-model -wrapper"),
+    row("a_mode_as_a_value", Elsewhere, "clang -ftrapv-handler"),
+    row("a_mode_as_a_value_of_gcc", Elsewhere, "gcc -fintrinsic-modules-path"),
     row("a_path_as_a_target", Elsewhere, "clang --target=../../{bait}/x"),
     row("unknown_option", Elsewhere, "gcc --distcc-rs-no-such-option"),
 ];

@@ -237,6 +237,8 @@ impl ServerJob {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::table::Shape;
+    use proptest::prelude::*;
 
     fn judge(command: &str) -> Result<ServerJob, Refusal> {
         let words: Vec<OsString> = command.split(' ').map(OsString::from).collect();
@@ -333,6 +335,96 @@ mod tests {
             "gcc",
         ] {
             assert!(judge(command).is_err(), "{command}");
+        }
+    }
+
+    /// What may reach a compiler by itself.
+    fn is_allowed(word: &OsStr) -> bool {
+        let known = |row: &&'static crate::table::Row| {
+            matches!(
+                row.effect,
+                Effect::Compile
+                    | Effect::Columns
+                    | Effect::Target
+                    | Effect::Debug { .. }
+                    | Effect::ToObject
+                    | Effect::ToAssembler
+                    | Effect::AssemblerWords
+                    | Effect::Language
+            )
+        };
+        let inner = ["-Xclang", "-mllvm", DIRECTIVES_ONLY];
+        inner.iter().any(|name| word == *name)
+            || crate::table::find(word.as_bytes()).as_ref().is_some_and(known)
+    }
+
+    /// Words like those of strangers: names of the table, cut short or with something behind them,
+    /// and what is dangerous as a value.
+    fn word() -> impl Strategy<Value = String> {
+        let rows = 0..crate::table::TABLE.len();
+        let named = (rows, 0..4_usize, "(|=x|=/x|x|,x|,-x|/x|=@x)").prop_map(|(row, cut, tail)| {
+            let name = crate::table::TABLE[row].name;
+            [&name[..name.len().saturating_sub(cut)], &tail].concat()
+        });
+        let other = prop::sample::select(vec![
+            "a.c",
+            "@x",
+            "-c",
+            "-o",
+            "x",
+            "-fplugin=x",
+            "-wrapper",
+            "/x",
+            "-",
+            "--",
+            "",
+            "-load",
+            "-x",
+            "c",
+            "-Xclang",
+            "-mllvm",
+            "-Xassembler",
+            "--noexecstack",
+            "-al=x",
+            "--param",
+        ]);
+        prop_oneof![3 => named, 2 => other.prop_map(str::to_owned)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(5_000))]
+
+        #[test]
+        fn nothing_reaches_a_compiler_that_the_table_does_not_allow(
+            compiler in prop::sample::select(vec!["gcc", "g++", "clang", "--std", "x"]),
+            before in prop::collection::vec(word(), 0..3),
+            after in prop::collection::vec(word(), 0..3),
+        ) {
+            let words = [vec![compiler.to_owned()], before, vec!["-c".into(), "a.c".into()], after];
+            let words: Vec<OsString> = words.concat().into_iter().map(OsString::from).collect();
+            let Ok(job) = server_job(&words) else { return Ok(()) };
+            let sent = job.command(OsStr::new("IN"), OsStr::new("OUT"));
+            let [rest @ .., o, output] = &sent[..] else { panic!("{sent:?}") };
+            prop_assert!(o == "-o" && output == "OUT");
+            prop_assert_eq!(rest.iter().filter(|word| *word == "IN").count(), 1);
+            let mut rest = rest.iter();
+            while let Some(word) = rest.next() {
+                prop_assert!(word == "IN" || is_allowed(word), "{:?} of {:?}", word, words);
+                let row = crate::table::find(word.as_bytes());
+                let takes_next = row.is_some_and(|row| match row.shape {
+                    Shape::Separate => true,
+                    Shape::JoinedOrSeparate => word.len() == row.name.len(),
+                    _ => false,
+                });
+                if takes_next && let Some(value) = rest.next() {
+                    let value = value.as_bytes();
+                    let is_judged = ["-Xclang", "-mllvm", "-Xassembler"].iter().any(|w| word == *w);
+                    prop_assert!(!value.starts_with(b"@"), "{:?}", words);
+                    prop_assert!(is_judged || !value.starts_with(b"-"), "{:?}", words);
+                    let dangerous = [&b"-load"[..], b"-fplugin=x", b"-al=x", b"-wrapper"];
+                    prop_assert!(!dangerous.contains(&value), "{:?}", words);
+                }
+            }
         }
     }
 

@@ -16,6 +16,8 @@ pub(super) const GROUP: Group = Group {
         row("--debug", Alone, DEBUG),
         row("-g0", Alone, NO_DEBUG),
         row("-ggdb0", Alone, NO_DEBUG),
+        // Ada's, some with a value.
+        row("-gnat", Family, Stay(Reason::UnknownLanguage)).gcc(""),
         // Ask for no debug information by themselves.
         row("-gno-", Family, Compile),
         row("-gz", Joined, Compile).since("5", "5"),

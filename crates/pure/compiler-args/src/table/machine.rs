@@ -14,6 +14,7 @@ pub(super) const GROUP: Group = Group {
         row("-target", Separate, Target).clang(""),
         row("--target=", Joined, Target).clang(""),
         row("-mthread-model", Separate, Target).clang(""),
+        row("-meabi", Separate, Target).clang("4"),
         row("-G", JoinedOrSeparate, Target),
         row("-EL", Alone, Target),
         row("-EB", Alone, Target),
