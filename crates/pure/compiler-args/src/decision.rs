@@ -74,6 +74,9 @@ pub struct Job {
     pub target_options: Vec<OsString>,
     /// Whether the object carries debug information.
     pub debug: bool,
+    /// The option that has debug information written beside the object, to
+    /// [`Job::debug_file`]: only a server that restores the source can make it.
+    pub split_debug: Option<OsString>,
 }
 
 /// How far a source is preprocessed before it is sent.
@@ -121,6 +124,13 @@ impl Job {
         // With less of macros remembered, columns decide at other levels as well.
         let forgets = |word: &OsString| word.as_bytes().starts_with(b"-ftrack-macro-expansion");
         level.is_some_and(|level| level != b"0") && !self.remote.iter().any(forgets)
+    }
+
+    /// The file that debug information is written to, if that is not the object: the object's name
+    /// with another extension.
+    #[must_use]
+    pub fn debug_file(&self) -> Option<OsString> {
+        self.split_debug.as_ref().map(|_| debug_file_of(&self.output))
     }
 
     /// Sends the source in [`Form::Directives`].
@@ -186,6 +196,12 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
         Some(name) => name.to_owned(),
         None => derived_output(source.name),
     };
+    // The object names the second file as it is called here.
+    if let Some(word) = command.split_debug
+        && (!command.debug || source.is_preprocessed || !lies_below(&output))
+    {
+        return Err(Stay::new(Reason::SplitDwarf, word));
+    }
     Ok(Job {
         source: source.name.clone(),
         language: source.language,
@@ -196,8 +212,21 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
         restored: (!source.is_preprocessed).then(|| remote_words(command, &output, Sent::Restored)),
         target_options: target_options(command),
         debug: command.debug,
+        split_debug: command.split_debug.cloned(),
         output,
     })
+}
+
+/// The name of the second file where debug information is split off. Source: GCC 12, which takes
+/// the last extension away, whatever it is.
+pub(crate) fn debug_file_of(output: &OsStr) -> OsString {
+    with_suffix(without_extension(output.as_bytes()), ".dwo")
+}
+
+/// Whether a name is that of a file in the working folder or below, without detours.
+pub(crate) fn lies_below(name: &OsStr) -> bool {
+    let is_plain = |part: &[u8]| !matches!(part, b"" | b"." | b"..");
+    name.as_bytes().split(|byte| *byte == b'/').all(is_plain)
 }
 
 /// The object that compilers make of `source` without `-o`: in the working directory, the base
@@ -351,8 +380,11 @@ fn remote_words(command: &Command<'_>, output: &OsStr, sent: Sent) -> Vec<OsStri
                 | Effect::Target
                 | Effect::Debug { .. }
                 | Effect::AssemblerWords => words.extend_from_slice(own_words),
-                Effect::Language if sent == Sent::Restored => words.extend_from_slice(own_words),
-                Effect::Preprocess
+                Effect::Language | Effect::SplitDebug if sent == Sent::Restored => {
+                    words.extend_from_slice(own_words);
+                }
+                Effect::SplitDebug
+                | Effect::Preprocess
                 | Effect::Link
                 | Effect::ToAssembler
                 | Effect::ToPreprocessed

@@ -94,6 +94,9 @@ impl Effect {
             Effect::Columns => {
                 "puts columns of the source into the object: used here, sent with the macros kept"
             }
+            Effect::SplitDebug => {
+                "splits debug information off: used here, sent to servers that can send two files"
+            }
             Effect::Target => "may decide for which machine the object is: used here and sent",
             Effect::Debug { wanted: true } => "asks for debug information: used here and sent",
             Effect::Debug { wanted: false } => "wants no debug information: used here and sent",

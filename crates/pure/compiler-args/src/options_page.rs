@@ -114,6 +114,7 @@ fn fate(effect: Effect) -> String {
         Effect::Language => "sent as the name of the source".to_owned(),
         Effect::AssemblerWords => "sent, or `assembler-option`".to_owned(),
         Effect::PreprocessorWords => "not sent, or `preprocessor-details`".to_owned(),
+        Effect::SplitDebug => "sent to our servers, or `split-dwarf`".to_owned(),
         Effect::ToAssembler => "`assembler-output`".to_owned(),
         Effect::ToPreprocessed => "`preprocess-only`".to_owned(),
         Effect::Stay(reason) => format!("`{}`", reason.code()),

@@ -118,6 +118,8 @@ pub(crate) struct Command<'a> {
     pub(crate) output: Option<&'a OsStr>,
     /// Whether debug information is asked for.
     pub(crate) debug: bool,
+    /// The option that has debug information written to a file of its own.
+    pub(crate) split_debug: Option<&'a OsString>,
     /// Whether a dependency file is written.
     pub(crate) dependencies: bool,
 }
@@ -138,12 +140,21 @@ impl<'a> Command<'a> {
         }
         let source = source(&items, is_cxx_driver(compiler.as_bytes()))?;
         let output = output(&items)?;
-        let mut command =
-            Command { compiler, items, product, source, output, debug: false, dependencies: false };
+        let mut command = Command {
+            compiler,
+            items,
+            product,
+            source,
+            output,
+            debug: false,
+            split_debug: None,
+            dependencies: false,
+        };
         for item in &command.items {
-            if let Item::Option { row, value, .. } = item {
+            if let Item::Option { row, words, value } = item {
                 match row.effect {
                     Effect::Debug { wanted } => command.debug = wanted,
+                    Effect::SplitDebug => command.split_debug = words.first(),
                     Effect::Dependencies => command.dependencies = true,
                     Effect::PreprocessorWords if value.starts_with(b"-M") => {
                         command.dependencies = true;

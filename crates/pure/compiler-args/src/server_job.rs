@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
-use crate::decision::DIRECTIVES_ONLY;
+use crate::decision::{DIRECTIVES_ONLY, debug_file_of, lies_below};
 use crate::parse::{Command, Item, Product};
 use crate::table::Effect;
 use crate::{Reason, Stay};
@@ -18,6 +18,8 @@ pub struct ServerJob {
     product: Product,
     /// The client's working folder, when the source is to be restored.
     restored_in: Option<OsString>,
+    /// The client's name for the object, when debug information is written to a file beside it.
+    split_output: Option<OsString>,
     /// The words after the compiler, with gaps for the two names.
     words: Vec<Word>,
 }
@@ -80,6 +82,7 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
     if let Some(word) = command.items.iter().find_map(option_as_value) {
         return Err(Refusal { stay: Stay::new(Reason::UnknownOption, word) });
     }
+    let split_output = split_output(&command, restored_in.is_some())?;
     let mut sent = Vec::with_capacity(command.items.len());
     for item in &command.items {
         match item {
@@ -89,6 +92,7 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
                 | Effect::Columns
                 | Effect::Target
                 | Effect::Debug { .. }
+                | Effect::SplitDebug
                 | Effect::ToObject
                 | Effect::ToAssembler
                 | Effect::AssemblerWords => sent.extend(words.iter().cloned().map(Word::Own)),
@@ -118,8 +122,22 @@ pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
         input_suffix: command.source.language.preprocessed_suffix(),
         product: command.product,
         restored_in,
+        split_output,
         words: sent,
     })
+}
+
+/// The client's name for the object of a command that has debug information written beside it. Only
+/// for restored source, and where that is a plain name below the working folder.
+fn split_output(command: &Command<'_>, is_restored: bool) -> Result<Option<OsString>, Refusal> {
+    let Some(word) = command.split_debug else { return Ok(None) };
+    let output = command.output.filter(|output| {
+        is_restored && command.product == Product::Object && command.debug && lies_below(output)
+    });
+    match output {
+        Some(output) => Ok(Some(output.to_owned())),
+        None => Err(Refusal { stay: Stay::new(Reason::SplitDwarf, word) }),
+    }
 }
 
 /// The folder of a job whose source is to be restored, and the words without the mark.
@@ -186,6 +204,13 @@ impl ServerJob {
     #[must_use]
     pub fn restored_in(&self) -> Option<&OsStr> {
         self.restored_in.as_deref()
+    }
+
+    /// The client's names for the object and for the file of debug information beside it, when there
+    /// is one: the compiler has to write to just these below the working folder.
+    #[must_use]
+    pub fn split_debug(&self) -> Option<(&OsStr, OsString)> {
+        self.split_output.as_deref().map(|output| (output, debug_file_of(output)))
     }
 
     /// The words to put after [`ServerJob::command`] for restored source, so that the compiler

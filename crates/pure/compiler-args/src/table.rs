@@ -54,6 +54,9 @@ pub enum Effect {
     /// As [`Effect::Compile`], and puts columns of the source into the object: right only where
     /// the compiler sees the source's own lines.
     Columns,
+    /// Has debug information written to a file of its own, beside the object: only for servers
+    /// that restore the source and can send two files.
+    SplitDebug,
     /// Changes preprocessing alone: not sent.
     Preprocess,
     /// Changes linking alone: not sent.
@@ -202,6 +205,7 @@ impl Group {
             | Effect::Columns
             | Effect::Target
             | Effect::Debug { .. }
+            | Effect::SplitDebug
             | Effect::Stay(_) => self.phases,
         }
     }

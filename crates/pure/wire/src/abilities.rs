@@ -19,12 +19,15 @@ pub struct Abilities {
     /// It compiles source that was only freed of its directives as the source itself, under the
     /// client's names (see `compiler_args::restore`).
     pub restores_source: bool,
+    /// It sends debug information that is split off the object along with it (see
+    /// [`crate::part_two_files`]).
+    pub splits_debug: bool,
 }
 
 impl Abilities {
     /// The abilities and their names, as they travel.
-    fn named(self) -> [(&'static str, bool); 1] {
-        [("restores-source", self.restores_source)]
+    fn named(self) -> [(&'static str, bool); 2] {
+        [("restores-source", self.restores_source), ("splits-debug", self.splits_debug)]
     }
 
     /// The answer to the question.
@@ -66,8 +69,10 @@ impl Abilities {
         }
         let mut abilities = Abilities::default();
         for line in lines {
-            if line == "restores-source" {
-                abilities.restores_source = true;
+            match line {
+                "restores-source" => abilities.restores_source = true,
+                "splits-debug" => abilities.splits_debug = true,
+                _ => {}
             }
         }
         Some(abilities)
@@ -80,8 +85,9 @@ mod tests {
 
     #[test]
     fn abilities_survive_the_way() {
-        for restores_source in [false, true] {
-            let abilities = Abilities { restores_source };
+        for number in 0..4 {
+            let (restores_source, splits_debug) = (number & 1 != 0, number & 2 != 0);
+            let abilities = Abilities { restores_source, splits_debug };
             assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
         }
     }
@@ -96,6 +102,6 @@ mod tests {
         assert_eq!(said(WaitStatus::exited(0), ""), None);
         assert_eq!(said(WaitStatus::exited(0), "restores-source\n"), None);
         let newer = said(WaitStatus::exited(0), "distcc-rs\nflies\nrestores-source\n");
-        assert_eq!(newer, Some(Abilities { restores_source: true }));
+        assert_eq!(newer, Some(Abilities { restores_source: true, splits_debug: false }));
     }
 }

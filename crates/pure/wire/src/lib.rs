@@ -17,6 +17,7 @@ mod packet;
 mod reply;
 mod request;
 mod token;
+mod two_files;
 mod version;
 
 pub use abilities::{ABILITIES_QUESTION, Abilities};
@@ -26,4 +27,5 @@ pub use limits::Limits;
 pub use reply::{Reply, ReplyDecoder, WaitStatus};
 pub use request::{Request, RequestDecoder, encode_request_head, encode_source};
 pub use token::{Token, TokenName};
+pub use two_files::{join_two_files, part_two_files};
 pub use version::Version;

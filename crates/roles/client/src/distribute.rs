@@ -411,18 +411,34 @@ impl Distribution<'_> {
     }
 
     fn accept(&self, spec: &HostSpec, reply: &Reply, expected: &Expected) -> Outcome {
-        if let Err(trouble) = expected.judge(&reply.object) {
-            return Outcome::Failed(trouble);
+        let files = self.files(&reply.object);
+        // The debug information that was split off is an object of the same kind.
+        for (file, _) in &files {
+            if let Err(trouble) = expected.judge(file) {
+                return Outcome::Failed(trouble);
+            }
         }
         self.note_success(spec);
-        if let Err(error) = accept::put(&reply.object, Path::new(&self.job.output)) {
-            let why = format!("could not write {}: {error}", self.job.output.display());
-            return Outcome::Here(Cause::OutputUnwritable, Some(why));
+        // The object comes last: once it is there, the other one is.
+        for (file, name) in files.iter().rev() {
+            if let Err(error) = accept::put(file, Path::new(name)) {
+                let why = format!("could not write {}: {error}", name.display());
+                return Outcome::Here(Cause::OutputUnwritable, Some(why));
+            }
         }
         self.context.account.done_by(&spec.host, Cause::Distributed);
         self.show(reply);
         self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
         Outcome::Done(Exit::SUCCESS)
+    }
+
+    /// The files that a server sent, the object first, and where they belong.
+    fn files<'b>(&self, object: &'b [u8]) -> Vec<(&'b [u8], OsString)> {
+        let output = self.job.output.clone();
+        let Some(debug_file) = self.job.debug_file() else { return vec![(object, output)] };
+        // What is not two files is two empty ones, which are of no kind.
+        let (object, debug) = wire::part_two_files(object).unwrap_or_default();
+        vec![(object, output), (debug, debug_file)]
     }
 
     /// Shows what preprocessor and compiler said.

@@ -44,6 +44,9 @@ pub(crate) fn choose(
     if let Some(stay) = &job.columns {
         return Err(stay.clone());
     }
+    if let Some(word) = &job.split_debug {
+        return Err(Stay { reason: Reason::SplitDwarf, word: word.clone() });
+    }
     // Clang's source does not name its folder, and stays for that.
     let is_clang = matches!(family, Some(("clang", _)));
     if tells_columns && !is_clang && !context.settings.inexact_debug {
@@ -75,10 +78,12 @@ impl Parcel {
         if job.form == Form::Expanded || !job.debug {
             return Ok(Parcel { restored_in: None });
         }
-        let can_restore = abilities::of(context, spec)?.restores_source;
+        let abilities = abilities::of(context, spec)?;
+        let is_split = job.split_debug.is_some();
+        let can_restore = abilities.restores_source && (abilities.splits_debug || !is_split);
         let restored_in = working_folder(context.settings.working_folder.as_deref())
             .filter(|_| can_restore && job.restored.is_some());
-        if restored_in.is_none() && !context.settings.inexact_debug {
+        if restored_in.is_none() && (is_split || !context.settings.inexact_debug) {
             return Err(Trouble::CannotRestore);
         }
         Ok(Parcel { restored_in })

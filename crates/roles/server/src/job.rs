@@ -239,7 +239,6 @@ impl<'a> Conversation<'a> {
     fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Reply, Failure> {
         let Received { request, job, compiler, share } = received;
         let layout = Layout::of(&job, folder.path())?;
-        let output = folder.path().join(format!("output{}", job.output_suffix()));
         let write = |path: &Path| {
             File::create(path).map_err(|error| failed("could not write a temporary file", &error))
         };
@@ -250,7 +249,7 @@ impl<'a> Conversation<'a> {
         drop((request, share));
         let stdout = write(&folder.path().join("stdout"))?;
         let stderr = write(&folder.path().join("stderr"))?;
-        let mut arguments = job.command(&layout.input, output.as_os_str());
+        let mut arguments = job.command(&layout.input, &layout.output);
         arguments.extend(layout.words);
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let _slot = self.wait_for_slot()?;
@@ -277,11 +276,9 @@ impl<'a> Conversation<'a> {
         if !reply.status.is_success() {
             return Ok(reply);
         }
-        // Not through a link: that could be a file of somebody else.
-        let is_file = std::fs::symlink_metadata(&output).is_ok_and(|found| found.is_file());
-        reply.object =
-            if is_file { std::fs::read(&output).unwrap_or_default() } else { Vec::new() };
-        if reply.object.is_empty() {
+        reply.object = written(&layout.object);
+        let debug = layout.debug.as_deref().map(written);
+        if reply.object.is_empty() || debug.as_ref().is_some_and(Vec::is_empty) {
             return Err(Failure::Refused(Refusal::new(
                 Exit::FAILED,
                 "the compiler said it succeeded, and wrote nothing",
@@ -289,13 +286,19 @@ impl<'a> Conversation<'a> {
             )));
         }
         if let Some(root) = &layout.root
-            && memchr::memmem::find(&reply.object, root.as_os_str().as_bytes()).is_some()
+            && [Some(&reply.object), debug.as_ref()]
+                .into_iter()
+                .flatten()
+                .any(|file| memchr::memmem::find(file, root.as_os_str().as_bytes()).is_some())
         {
             return Err(Failure::Refused(Refusal::new(
                 Exit::BAD_ARGUMENTS,
                 "the object would name a folder of this server",
                 "",
             )));
+        }
+        if let Some(debug) = debug {
+            reply.object = wire::join_two_files(&reply.object, &debug);
         }
         Ok(reply)
     }
@@ -439,7 +442,7 @@ impl<'a> Conversation<'a> {
     /// Tells what this server can do beyond distcc 3.4.
     fn tell_abilities(&self) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let abilities = Abilities { restores_source: true };
+        let abilities = Abilities { restores_source: true, splits_debug: true };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);
         }
@@ -519,6 +522,13 @@ fn reserve(messages: &File) -> io::Result<()> {
         Err(Errno::NOSPC | Errno::DQUOT) => Err(Errno::NOSPC.into()),
         _ => Ok(()),
     }
+}
+
+/// The file that the compiler wrote; empty where there is none. Not through a link: that could be a
+/// file of somebody else.
+fn written(path: &Path) -> Vec<u8> {
+    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
+    if is_file { std::fs::read(path).unwrap_or_default() } else { Vec::new() }
 }
 
 /// What the compiler wrote to one of its streams, up to a limit.

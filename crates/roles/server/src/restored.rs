@@ -29,6 +29,11 @@ pub(crate) struct Layout {
     pub(crate) source: PathBuf,
     /// What the compiler calls it.
     pub(crate) input: OsString,
+    /// What the compiler calls the object, and where that is.
+    pub(crate) output: OsString,
+    pub(crate) object: PathBuf,
+    /// The file of debug information beside the object, if there is to be one.
+    pub(crate) debug: Option<PathBuf>,
     /// The likeness of the client's root, for restored source.
     pub(crate) root: Option<PathBuf>,
     /// Words for the compiler, after all others.
@@ -40,10 +45,14 @@ impl Layout {
     pub(crate) fn of(job: &ServerJob, folder: &Path) -> Result<Layout, Failure> {
         let Some(client_folder) = job.restored_in() else {
             let input = input_name(job);
+            let object = own_object(job, folder);
             return Ok(Layout {
                 folder: folder.to_owned(),
                 source: folder.join(&input),
                 input,
+                output: object.clone().into_os_string(),
+                object,
+                debug: None,
                 root: None,
                 words: Vec::new(),
             });
@@ -59,8 +68,31 @@ impl Layout {
         let mut words = job.words_for_root(root.as_os_str());
         // Whoever wants to see the source's lines has them.
         words.push("-fno-diagnostics-show-caret".into());
+        let working_folder = root.join(&place.working_folder);
+        let (output, object, debug) = match job.split_debug() {
+            // The object names the second file, by the name that it has for the compiler.
+            Some((output, debug)) => {
+                let object = working_folder.join(output);
+                if object == source {
+                    return Err(odd_names(job));
+                }
+                if let Some(folder) = object.parent() {
+                    std::fs::create_dir_all(folder).map_err(|error| {
+                        failed("could not make a folder for the object", &error)
+                    })?;
+                }
+                (output.to_owned(), object, Some(working_folder.join(debug)))
+            }
+            None => {
+                let object = own_object(job, folder);
+                (object.clone().into_os_string(), object, None)
+            }
+        };
         Ok(Layout {
-            folder: root.join(&place.working_folder),
+            folder: working_folder,
+            output,
+            object,
+            debug,
             input: match Path::new(job.input_name()).is_absolute() {
                 true => source.clone().into_os_string(),
                 false => job.input_name().to_owned(),
@@ -70,6 +102,11 @@ impl Layout {
             words,
         })
     }
+}
+
+/// The object's place where its name does not matter.
+fn own_object(job: &ServerJob, folder: &Path) -> PathBuf {
+    folder.join(format!("output{}", job.output_suffix()))
 }
 
 fn odd_names(job: &ServerJob) -> Failure {

@@ -37,7 +37,8 @@ pub(super) const GROUP: Group = Group {
         row("-fdebug-macro", Alone, RECORDS).clang("4"),
         row("-gembed-source", Alone, RECORDS).reads("the source again").clang("6"),
         row("-gmodules", Alone, Stay(Reason::Modules)).reads("module files").clang(""),
-        row("-gsplit-dwarf", Joined, Stay(Reason::SplitDwarf)).writes("`.dwo`"),
+        row("-gsplit-dwarf", Alone, super::Effect::SplitDebug).writes("`.dwo`"),
+        row("-gsplit-dwarf=", Joined, Stay(Reason::SplitDwarf)).writes("`.dwo`").clang("9"),
         // The command line, which is another one elsewhere, and the source itself.
         row("-grecord-command-line", Alone, RECORDS).clang("9"),
         row("-frecord-command-line", Alone, RECORDS).clang("9"),

@@ -166,7 +166,7 @@ mod tests {
         check("-MMD", "-MMD");
         check("-isystem/usr/include", "-isystem");
         check("-include-pch", "-include-pch");
-        check("-gsplit-dwarf=single", "-gsplit-dwarf");
+        check("-gsplit-dwarf=single", "-gsplit-dwarf=");
         check("-fplugin-arg-x-y", "-fplugin");
         check("-fprofile-use=/x", "-fprofile");
         check("-fno-plt", "-f");
