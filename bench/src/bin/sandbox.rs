@@ -48,12 +48,13 @@ fn main() -> Result<()> {
             }
         }
     }
-    let medians = times.map(|mut times| {
+    let [without, with] = times.map(|mut times| {
         times.sort_unstable();
-        times[times.len() / 2]
+        [times[times.len() / 2], times[times.len() - 1]]
     });
-    let added = medians[1].saturating_sub(medians[0]);
-    println!("sandbox: {n_jobs} jobs each, median without {:?}, with {:?}", medians[0], medians[1]);
+    let added = with[0].saturating_sub(without[0]);
+    println!("sandbox: {n_jobs} jobs each, median without {:?}, with {:?}", without[0], with[0]);
+    println!("sandbox: the longest without {:?}, with {:?}", without[1], with[1]);
     println!("sandbox: adds {added:?} a job; the bar is {BAR:?}");
     ensure!(added < BAR, "the sandbox costs more than the bar");
     Ok(())
