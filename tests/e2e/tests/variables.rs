@@ -91,6 +91,7 @@ const TABLE: &[(&str, &str, &str)] = &[
         "programs/distccd/tests/daemon.rs",
         "variables_without_effect_have_none",
     ),
+    ("DISTCCD_PRINCIPAL", "tests/e2e/tests/server_options.rs", "the_principal_is_shown"),
     ("DISTCCD_PATH", SERVER_JOBS, "distccd_path_says_where_compilers_are"),
     ("USER", SERVER_JOBS, CLEAN),
     ("LOGNAME", SERVER_JOBS, CLEAN),

@@ -19,6 +19,8 @@ pub struct Environment {
     pub io_timeout: Duration,
     /// `DISTCC_SAVE_TEMPS`: leave the folders of jobs where they are.
     pub save_temps: bool,
+    /// `DISTCCD_PRINCIPAL`: the server's name for GSS-API, which `--show-principal` shows.
+    pub principal: Option<OsString>,
     /// What compilers get to see of the rest.
     pub for_compilers: Vec<(OsString, OsString)>,
     /// What was wrong with the above, for the log.
@@ -77,6 +79,7 @@ impl Environment {
             n_command_words,
             io_timeout,
             save_temps: variable("DISTCC_SAVE_TEMPS").is_some_and(|value| value != "0"),
+            principal: variable("DISTCCD_PRINCIPAL").map(OsStr::to_owned),
             for_compilers: for_compilers.collect(),
             complaints,
         }

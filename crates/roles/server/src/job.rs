@@ -23,6 +23,7 @@ use wire::{Abilities, Exit, Reply, Request, RequestDecoder, Version, WaitStatus,
 use crate::Context;
 use crate::budget::Share;
 use crate::log::Level;
+use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
@@ -87,6 +88,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         None => "NOTSOCKET".to_owned(),
     };
     context.log.write(Level::Info, "serve", &format!("connection from {client}"));
+    context.statistics.note_accepted();
     let mut conversation = Conversation {
         context,
         connection,
@@ -97,13 +99,15 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     if let Some(peer) = peer.filter(|peer| !context.access.lets_in(peer.ip())) {
         let text = format!("connection from client '{client}' denied by access list");
         context.log.write(Level::Error, "access", &text);
+        context.statistics.note_denied();
         return conversation.turn_away(&Refusal::access_denied(peer.ip()));
     }
-    let (line, exit) = match conversation.run() {
-        Ok(status) => (summary(status), Exit::SUCCESS),
+    let (outcome, status, exit) = match conversation.run() {
+        Ok(status) if status.is_success() => (Outcome::CompileOk, status, Exit::SUCCESS),
+        Ok(status) => (Outcome::CompileError, status, Exit::SUCCESS),
         Err(Failure::Gone(why)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
-            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", Exit::IO_ERROR), Exit::IO_ERROR)
+            (Outcome::ClientDisconnected, WaitStatus(0), Exit::IO_ERROR)
         }
         Err(Failure::Silent(waited)) => {
             let seconds = waited.as_secs();
@@ -114,7 +118,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
             );
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
             conversation.tell(&refusal);
-            (format!("CLI_DISCONN exit:0 sig:0 core:0 ret:{}", refusal.exit), refusal.exit)
+            (Outcome::ClientDisconnected, WaitStatus(0), refusal.exit)
         }
         Err(Failure::Asked) => {
             context.log.write(Level::Info, "serve", &format!("{client} asks for our abilities"));
@@ -124,33 +128,31 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         }
         Err(Failure::Refused(refusal)) => {
             context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
-            let result = match refusal.exit {
-                Exit::PROTOCOL_ERROR => "REJ_BAD_REQ",
-                Exit::BUSY => "REJ_OVERLOAD",
-                Exit::TIMED_OUT => "COMPILE_TIMEOUT",
-                _ => "OTHER",
-            };
-            let line = format!("{result} exit:0 sig:0 core:0 ret:{}", refusal.exit);
             conversation.tell(&refusal);
-            (line, refusal.exit)
+            (Outcome::of_refusal(refusal.exit), WaitStatus(0), refusal.exit)
         }
     };
-    let told = &conversation.told;
-    let milliseconds = start.elapsed().as_millis();
-    let text =
-        format!("client: {client} {line} time:{milliseconds}ms {} {}", told.compiler, told.input);
+    let time = start.elapsed();
+    let Told { compiler, input } = &conversation.told;
+    let text = format!(
+        "client: {client} {} time:{}ms {compiler} {input}",
+        summary(outcome, status, exit),
+        time.as_millis()
+    );
     context.log.write(Level::Notice, "dcc_job_summary", &text);
+    context.statistics.note_job(outcome, time, compiler, input, Instant::now());
     if exit != Exit::SUCCESS {
         conversation.part(exit);
     }
     exit
 }
 
-fn summary(status: WaitStatus) -> String {
-    let result = if status.is_success() { "COMPILE_OK" } else { "COMPILE_ERROR" };
+/// How a job ended, in the fields of distcc 3.4's summary line.
+fn summary(outcome: Outcome, status: WaitStatus, exit: Exit) -> String {
     let core = u8::from(status.signal().is_some() && status.0 & 0x80 != 0);
     format!(
-        "{result} exit:{} sig:{} core:{core} ret:0",
+        "{} exit:{} sig:{} core:{core} ret:{exit}",
+        outcome.name(),
         status.code().unwrap_or_default(),
         status.signal().unwrap_or_default()
     )

@@ -12,11 +12,14 @@ mod confinement;
 mod environment;
 mod identity;
 mod job;
+mod listeners;
 mod log;
 mod options;
+mod outcome;
 mod refusal;
 mod restored;
 mod slots;
+mod stats;
 mod supervisor;
 mod whitelist;
 mod worker;
@@ -26,7 +29,7 @@ use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use process::TempRoot;
 use sandbox::Sandbox;
@@ -41,6 +44,7 @@ use confinement::Confinement;
 use log::{Level, Log};
 use options::{Mode, Options, Request};
 use slots::Slots;
+use stats::Statistics;
 use whitelist::Whitelist;
 use worker::Stop;
 
@@ -51,6 +55,7 @@ struct Context {
     whitelist: Whitelist,
     log: Log,
     slots: Slots,
+    statistics: Statistics,
     temporary: TempRoot,
     confinement: Confinement,
     /// Where compilers run; `None`: outside of any sandbox.
@@ -76,17 +81,28 @@ const SOURCE_BYTES: u64 = 1 << 30;
 pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
     let options = match options::read(args) {
         Ok(Request::Serve(options)) => options,
-        Ok(Request::Print(text)) => {
-            return match std::io::stdout().write_all(text.as_bytes()) {
-                Ok(()) => Exit::SUCCESS.into(),
-                Err(_) => Exit::IO_ERROR.into(),
-            };
-        }
-        Err(usage) => return complain(&usage.text, &usage.hint, Exit::BAD_ARGUMENTS),
+        Ok(Request::Print(text)) => return print(&text),
+        Ok(Request::ShowPrincipal) => return print(&principal(&environment)),
+        Err(usage) => return complain(&usage.text, &usage.hint, usage.exit),
     };
     match run(&options, environment) {
         Ok(exit) => exit.into(),
         Err(failure) => complain(&failure.text, &failure.hint, failure.exit),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => Exit::SUCCESS.into(),
+        Err(_) => Exit::IO_ERROR.into(),
+    }
+}
+
+/// The name for GSS-API, in the words of distcc 3.4.
+fn principal(environment: &Environment) -> String {
+    match &environment.principal {
+        Some(name) => format!("Principal is\t: {}\n", log::escaped(&name.to_string_lossy())),
+        None => "Principal\t: Not Set\n".to_owned(),
     }
 }
 
@@ -120,7 +136,7 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         Mode::Guess => rustix::net::sockopt::socket_type(std::io::stdin()).is_ok(),
     };
     let log = Log::open(options.log_file.as_deref(), options.log_stderr, options.log_level);
-    for complaint in &environment.complaints {
+    for complaint in environment.complaints.iter().chain(&options.complaints) {
         log.write(Level::Warning, "settings", complaint);
     }
     if options.nice != 0 {
@@ -200,6 +216,7 @@ fn serve_inetd(
         whitelist,
         log,
         slots: Slots::new(1, 1),
+        statistics: Statistics::new(Instant::now()),
         temporary,
         confinement,
         sandbox,
@@ -211,6 +228,7 @@ fn serve_inetd(
     });
     let peer = connection.peer();
     worker::stop_on_signals(&context).map_err(no_copy)?;
+    supervisor::end_after(options.lifetime);
     let exit = job::serve(&context, connection, peer);
     context.temporary.remove();
     Ok(exit)

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use wire::Exit;
+
 use crate::confinement::Wish;
 use crate::log::Level;
 
@@ -51,6 +53,12 @@ pub(crate) struct Options {
     pub(crate) log_stderr: bool,
     /// `--log-level`; default notice.
     pub(crate) log_level: Level,
+    /// `--stats`, `--stats-port`: where to answer with the statistics; default nowhere.
+    pub(crate) stats_port: Option<u16>,
+    /// `--lifetime`: end after so many seconds; default never.
+    pub(crate) lifetime: Option<u32>,
+    /// `--no-fork`: no supervisor, all in one process.
+    pub(crate) no_fork: bool,
     /// `--zeroconf`: announce the server on the local network.
     pub(crate) zeroconf: bool,
     /// `--make-me-a-botnet`: run whatever compiler is asked for.
@@ -60,6 +68,8 @@ pub(crate) struct Options {
     /// `--compiler-whitelist`: the folder of links that name the compilers; default those of
     /// distcc.
     pub(crate) compiler_whitelist: Option<PathBuf>,
+    /// What was odd and is left at its default, for the log.
+    pub(crate) complaints: Vec<String>,
 }
 
 /// What the command line asks for.
@@ -68,18 +78,21 @@ pub(crate) enum Request {
     Serve(Box<Options>),
     /// Print this and exit.
     Print(String),
+    /// `--show-principal`: print the name for GSS-API and exit.
+    ShowPrincipal,
 }
 
-/// What is wrong with the command line (exit code 101).
+/// What is wrong with the command line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Usage {
     pub(crate) text: String,
     pub(crate) hint: String,
+    pub(crate) exit: Exit,
 }
 
 impl Usage {
     fn new(text: impl Into<String>, hint: impl Into<String>) -> Usage {
-        Usage { text: text.into(), hint: hint.into() }
+        Usage { text: text.into(), hint: hint.into(), exit: Exit::BAD_ARGUMENTS }
     }
 }
 
@@ -92,18 +105,8 @@ impl From<lexopt::Error> for Usage {
 /// The most compilers that may be asked for at once.
 const MOST_JOBS: usize = 10_000;
 
-/// Options of distcc 3.4 that are still to come.
-const NOT_YET: [&str; 9] = [
-    "stats",
-    "stats-port",
-    "auth",
-    "blacklist",
-    "whitelist",
-    "show-principal",
-    "lifetime",
-    "no-fork",
-    "wizard",
-];
+/// The port of the statistics. Source: distccd(1) 3.4.
+const STATS_PORT: u16 = 3633;
 
 const HELP: &str = "\
 usage: distccd [--daemon | --inetd] [OPTIONS]
@@ -124,6 +127,8 @@ Compiles for other machines, those that --allow names.
                            (default distccd, distcc or nobody)
   -P, --pid-file FILE      where to write the daemon's process id
   --zeroconf               announce the server on the local network (+zeroconf finds it)
+  --stats                  tell statistics to whom connects to the statistics' port
+  --stats-port N           that port (default 3633)
   --log-file FILE          where to log (default syslog)
   --log-stderr             log to standard error
   --log-level LEVEL        critical, error, warning, notice, info or debug
@@ -133,12 +138,17 @@ Compiles for other machines, those that --allow names.
   --sandbox WISH           confine compilers: auto (default: as well as this machine
                            allows), require (or do not serve), off
   --make-me-a-botnet       run any compiler, listed or not (--enable-tcp-insecure)
+  --lifetime SECONDS       end by then (default 0: never)
+  --no-fork                all in one process, for debugging
+  -W, --wizard             for debugging: --daemon --no-detach --no-fork --log-stderr --verbose
+  --show-principal         print DISTCCD_PRINCIPAL, and exit
   --help, --version
 ";
 
 /// Reads the words, our own name first.
 pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usage> {
     let mut options = defaults();
+    let (mut stats, mut stats_port) = (false, STATS_PORT);
     let mut parser = Parser::from_iter(args);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -191,12 +201,15 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             Arg::Long("log-stderr") => options.log_stderr = true,
             Arg::Long("log-level") => {
                 let name = text(&mut parser, "--log-level")?;
-                options.log_level = Level::from_name(&name).ok_or_else(|| {
-                    Usage::new(
-                        format!("--log-level `{}` is no level", name.escape_debug()),
-                        "levels are critical, error, warning, notice, info and debug",
-                    )
-                })?;
+                match Level::from_name(&name) {
+                    Some(level) => options.log_level = level,
+                    // As distcc 3.4: no reason not to serve.
+                    None => options.complaints.push(format!(
+                        "--log-level `{}` is no level; levels are critical, error, warning, \
+                         notice, info and debug",
+                        name.escape_debug()
+                    )),
+                }
             }
             Arg::Long("verbose") => options.log_level = Level::Debug,
             Arg::Long("make-me-a-botnet" | "enable-tcp-insecure") => options.any_compiler = true,
@@ -216,20 +229,32 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
                 options.compiler_whitelist =
                     Some(value(&mut parser, "--compiler-whitelist")?.into());
             }
-            Arg::Long(name) if NOT_YET.contains(&name) => {
-                return Err(Usage::new(
-                    format!("--{name} is not supported yet"),
-                    "leave it out for now",
-                ));
+            Arg::Long("stats") => stats = true,
+            Arg::Long("stats-port") => {
+                stats_port = number(&mut parser, "--stats-port", 1, 65_535)? as u16;
             }
-            Arg::Short('W') => {
-                return Err(Usage::new("-W is not supported yet", "leave it out for now"));
+            Arg::Long("lifetime") => {
+                let seconds = number(&mut parser, "--lifetime", i32::MIN.into(), i32::MAX.into())?;
+                options.lifetime = u32::try_from(seconds).ok().filter(|seconds| *seconds > 0);
+            }
+            Arg::Long("no-fork") => options.no_fork = true,
+            Arg::Long("wizard") | Arg::Short('W') => {
+                options.mode = with_daemon(options.mode);
+                options.no_detach = true;
+                options.no_fork = true;
+                options.log_stderr = true;
+                options.log_level = Level::Debug;
+            }
+            Arg::Long("show-principal") => return Ok(Request::ShowPrincipal),
+            Arg::Long(name @ ("auth" | "blacklist" | "whitelist")) => {
+                return Err(no_gss_api(name));
             }
             // As distcc 3.4 does, without a word.
             Arg::Value(_) => {}
             other => return Err(other.unexpected().into()),
         }
     }
+    options.stats_port = stats.then_some(stats_port);
     Ok(Request::Serve(Box::new(options)))
 }
 
@@ -250,10 +275,24 @@ fn defaults() -> Options {
         log_file: None,
         log_stderr: false,
         log_level: Level::Notice,
+        stats_port: None,
+        lifetime: None,
+        no_fork: false,
         zeroconf: false,
         any_compiler: false,
         sandbox: Wish::Auto,
         compiler_whitelist: None,
+        complaints: Vec::new(),
+    }
+}
+
+/// Why an option of distcc 3.4's builds with GSS-API is refused: who relies on it to keep people
+/// out has to hear that it does not.
+fn no_gss_api(name: &str) -> Usage {
+    Usage {
+        text: format!("--{name} needs GSS-API, which this server does not have"),
+        hint: "leave it out, and say with --allow who may connect".to_owned(),
+        exit: Exit::GSS_API,
     }
 }
 
@@ -346,10 +385,42 @@ mod tests {
     fn what_makes_no_sense_is_named() {
         refuses("--jobs 0", "--jobs takes a number from 1 to 10000, not `0`");
         refuses("--port 65536", "--port takes a number from 1 to 65535, not `65536`");
-        refuses("--log-level loud", "--log-level `loud` is no level");
+        refuses("--stats-port 0", "--stats-port takes a number from 1 to 65535, not `0`");
         refuses("--jobs", "--jobs lacks its value");
-        refuses("--stats", "--stats is not supported yet");
+        refuses(
+            "--lifetime x",
+            "--lifetime takes a number from -2147483648 to 2147483647, not `x`",
+        );
         refuses("--frobnicate", "invalid option '--frobnicate'");
+    }
+
+    #[test]
+    fn a_level_that_is_none_is_complained_of_and_kept() {
+        let options = options("--log-level info --log-level loud");
+        assert_eq!(options.log_level, Level::Info);
+        assert!(options.complaints[0].starts_with("--log-level `loud` is no level"));
+    }
+
+    #[test]
+    fn the_port_of_statistics_alone_does_nothing() {
+        assert_eq!(options("--stats").stats_port, Some(3633));
+        assert_eq!(options("--stats-port 4000").stats_port, None);
+        assert_eq!(options("--stats-port 4000 --stats").stats_port, Some(4000));
+    }
+
+    #[test]
+    fn a_wizard_is_five_options() {
+        let long = "--daemon --no-detach --no-fork --log-stderr --verbose";
+        assert_eq!(options("-W"), options(long));
+        assert_eq!(options("--wizard"), options(long));
+    }
+
+    #[test]
+    fn what_needs_gss_api_is_refused_with_its_code() {
+        for option in ["--auth", "--blacklist=/x", "--whitelist /x", "--auth --blacklist x"] {
+            assert_eq!(read(words(option)).unwrap_err().exit, Exit::GSS_API, "{option}");
+        }
+        assert_eq!(read(words("--port 9 --show-principal")), Ok(Request::ShowPrincipal));
     }
 
     proptest! {

@@ -65,6 +65,17 @@ impl Slots {
         self.n_slots + self.n_waiting_most
     }
 
+    /// How many compilers may run at once.
+    pub(crate) fn n_slots(&self) -> usize {
+        self.n_slots
+    }
+
+    /// How many jobs run, and how many wait.
+    pub(crate) fn in_use(&self) -> (usize, usize) {
+        let state = self.lock();
+        (self.n_slots - state.n_free, state.waiting.len())
+    }
+
     /// Asks for a slot.
     ///
     /// # Errors

@@ -2,7 +2,6 @@
 
 use std::fs::File;
 use std::io::{self, Seek, Write};
-use std::net::{TcpListener, ToSocketAddrs};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,9 +17,11 @@ use wire::Exit;
 use crate::access::AccessList;
 use crate::budget::Budget;
 use crate::confinement::Confinement;
+use crate::listeners::Listeners;
 use crate::log::{Level, Log};
 use crate::options::Options;
 use crate::slots::Slots;
+use crate::stats::Statistics;
 use crate::whitelist::Whitelist;
 use crate::worker::{self, Stop, stop_signals, watch_signals};
 use crate::{Context, Environment, Failure, LIMITS, SOURCE_BYTES, identity, temporary_root};
@@ -47,7 +48,7 @@ pub(crate) fn run(
 ) -> Result<Exit, Failure> {
     // Everything that may fail comes before the daemon leaves its terminal, and everything that
     // may need root before it leaves root.
-    let listener = bind(options)?;
+    let listeners = Listeners::bind(options)?;
     let pid_file = PidFile::open(options, &log);
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
@@ -62,7 +63,8 @@ pub(crate) fn run(
         }
     }
     pid_file.write(&log);
-    let address = listener.local_addr().map(|address| address.to_string()).unwrap_or_default();
+    let address =
+        listeners.jobs.local_addr().map(|address| address.to_string()).unwrap_or_default();
     log.write(
         Level::Notice,
         "start",
@@ -75,6 +77,7 @@ pub(crate) fn run(
         whitelist,
         log,
         slots: Slots::new(options.n_jobs, (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING)),
+        statistics: Statistics::new(Instant::now()),
         temporary,
         confinement,
         sandbox: None,
@@ -84,7 +87,14 @@ pub(crate) fn run(
         job_lifetime: options.job_lifetime,
         announced_jobs: options.zeroconf.then_some(options.n_jobs),
     };
-    let signal = supervise(context, &listener).map_err(no_descriptor)?;
+    // The end by `--lifetime` is one by a signal, and would come too early for those that watch it.
+    stop_signals().thread_block().map_err(|error| no_descriptor(error.into()))?;
+    end_after(options.lifetime);
+    let signal = match options.no_fork {
+        true => serve_alone(context, &listeners),
+        false => supervise(context, &listeners),
+    };
+    let signal = signal.map_err(no_descriptor)?;
     pid_file.remove();
     match signal {
         Some(signal) => die_by(signal),
@@ -94,35 +104,6 @@ pub(crate) fn run(
 
 fn no_descriptor(error: io::Error) -> Failure {
     Failure::new(Exit::FAILED, format!("could not start: {error}"), "")
-}
-
-fn bind(options: &Options) -> Result<TcpListener, Failure> {
-    let failed = |place: &str, error: io::Error| {
-        let hint = match error.kind() {
-            io::ErrorKind::AddrInUse => "is another distccd running? choose another --port",
-            io::ErrorKind::PermissionDenied => "ports below 1024 need root",
-            _ => "--listen takes an address of this machine",
-        };
-        let place = format!("{place}, port {}", options.port);
-        Failure::new(Exit::BIND_FAILED, format!("could not listen on {place}: {error}"), hint)
-    };
-    match &options.listen {
-        Some(name) => {
-            let addresses: Vec<_> = (name.as_str(), options.port)
-                .to_socket_addrs()
-                .map_err(|error| failed(name, error))?
-                .collect();
-            TcpListener::bind(&addresses[..]).map_err(|error| failed(name, error))
-        }
-        // Dual-stack where the machine has IPv6.
-        None => match TcpListener::bind(("::", options.port)) {
-            Err(error) if error.kind() != io::ErrorKind::AddrInUse => {
-                TcpListener::bind(("0.0.0.0", options.port))
-            }
-            bound => bound,
-        }
-        .map_err(|error| failed("all addresses", error)),
-    }
 }
 
 /// Leaves the terminal and the session. True in the process that was called, which is to exit.
@@ -141,8 +122,26 @@ fn detach(log: &Log) -> io::Result<bool> {
     Ok(false)
 }
 
+/// `--lifetime`: has a SIGALRM come after so many seconds.
+pub(crate) fn end_after(seconds: Option<u32>) {
+    if let Some(seconds) = seconds {
+        nix::unistd::alarm::set(seconds);
+    }
+}
+
+/// `--no-fork`: serves without a process that would tidy up after it. Gives the signal that ended
+/// it.
+fn serve_alone(mut context: Context, listeners: &Listeners) -> io::Result<Option<Signal>> {
+    context.sandbox = context.confinement.start(&context.log).map_err(io::Error::other)?;
+    let context = Arc::new(context);
+    let signal = worker::run(&context, listeners)?;
+    context.log.write(Level::Notice, "stop", &format!("stopping: {}", signal.as_str()));
+    context.temporary.remove();
+    Ok(Some(signal))
+}
+
 /// Keeps a worker at work. Gives the signal that ended it.
-fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Signal>> {
+fn supervise(context: Context, listeners: &Listeners) -> io::Result<Option<Signal>> {
     // Compilers whose worker died become our children, so that we can end them.
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
     let mut signals = stop_signals();
@@ -157,9 +156,9 @@ fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Sign
             Fork::Child => {
                 drop(signals);
                 // The parent's half of the memory is a copy: nothing here is shared with it but
-                // the listener and the lock of the temporary folder.
+                // the listeners and the lock of the temporary folder.
                 if let Some(context) = context.take() {
-                    become_worker(context, listener, supervisor);
+                    become_worker(context, listeners, supervisor);
                 }
                 exit_at_once(i32::from(Exit::FAILED.code()));
             }
@@ -185,7 +184,7 @@ fn supervise(context: Context, listener: &TcpListener) -> io::Result<Option<Sign
 }
 
 /// Serves jobs in the new process until it is told to stop, and exits.
-fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) {
+fn become_worker(mut context: Context, listeners: &Listeners, supervisor: Pid) {
     // Who kills the supervisor's whole process group leaves us to tidy up.
     let _ = rustix::process::setpgid(None, None);
     // Should the supervisor be killed, we stop by ourselves. It may be dead already.
@@ -208,7 +207,7 @@ fn become_worker(mut context: Context, listener: &TcpListener, supervisor: Pid) 
         }
     };
     let context = Arc::new(context);
-    let served = worker::run(&context, listener);
+    let served = worker::run(&context, listeners);
     if is_orphan() {
         context.temporary.remove();
     } else {

@@ -13,8 +13,10 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
 use sandbox::Sandbox;
 use transport::{Connection, Vigilance};
 
+use crate::listeners::Listeners;
 use crate::log::Level;
-use crate::{Context, announce, job};
+use crate::outcome::Outcome;
+use crate::{Context, announce, job, stats};
 
 /// Connections beyond those that run or wait: peers that are still sending, or being refused.
 const MORE_CONNECTIONS: usize = 256;
@@ -68,15 +70,18 @@ pub(crate) fn stop_on_signals(context: &Arc<Context>) -> io::Result<()> {
     Ok(())
 }
 
-/// Serves until a signal says to stop, then ends all compilers.
-pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<()> {
+/// Serves until a signal says to stop, which it gives, then ends all compilers.
+pub(crate) fn run(context: &Arc<Context>, listeners: &Listeners) -> io::Result<Signal> {
+    let listener = &listeners.jobs;
     let signals = watch_signals(&stop_signals())?;
     // Its threads inherit the blocked signals.
     let announcer = announce::start(context, listener);
+    if let Some(listener) = &listeners.stats {
+        stats::start(context, listener)?;
+    }
     let n_connections = Arc::new(AtomicUsize::new(0));
     listener.set_nonblocking(true)?;
-    let mut result = Ok(());
-    loop {
+    let result = loop {
         let mut ends =
             vec![PollFd::new(listener, PollFlags::IN), PollFd::new(&signals, PollFlags::IN)];
         let sandbox_end = context.sandbox.as_ref().map(Sandbox::end);
@@ -87,19 +92,19 @@ pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<
         }
         let has_news = |index: usize| ends.get(index).is_some_and(|end| !end.revents().is_empty());
         let [connection, signal, no_sandbox] = [0, 1, 2].map(has_news);
-        if no_sandbox && !signal {
+        if signal && let Some(signal) = read(&signals)? {
+            break Ok(signal);
+        }
+        if no_sandbox {
             // A new worker makes a new one.
             let text = "the process that starts compilers in the sandbox is gone";
             context.log.write(Level::Error, "serve", text);
-            result = Err(io::Error::other(text));
-        }
-        if signal || no_sandbox {
-            break;
+            break Err(io::Error::other(text));
         }
         if connection {
             accept(context, listener, &n_connections);
         }
-    }
+    };
     context.stop.ring();
     let deadline = Instant::now() + STOP_PATIENCE;
     while n_connections.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
@@ -109,6 +114,12 @@ pub(crate) fn run(context: &Arc<Context>, listener: &TcpListener) -> io::Result<
         announcer.finish(deadline);
     }
     result
+}
+
+/// The signal that came, if one did.
+fn read(signals: &SignalFd) -> io::Result<Option<Signal>> {
+    let told = signals.read_signal()?;
+    Ok(told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok()))
 }
 
 /// Counts a connection for as long as its thread lives, however it ends.
@@ -135,6 +146,8 @@ fn accept(context: &Arc<Context>, listener: &TcpListener, n_connections: &Arc<At
     let n_before = n_connections.fetch_add(1, Ordering::SeqCst);
     if n_before >= context.slots.n_jobs_most() + MORE_CONNECTIONS {
         context.log.write(Level::Warning, "accept", "too many connections; one was closed");
+        context.statistics.note_accepted();
+        context.statistics.note_job(Outcome::Overloaded, Duration::ZERO, "", "", Instant::now());
         return;
     }
     let job_context = Arc::clone(context);

@@ -1,6 +1,7 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
+pub(crate) mod daemon;
 pub(crate) mod held;
 pub(crate) mod running;
 
@@ -44,6 +45,10 @@ impl World {
 
     pub(crate) fn server(&self, name: &str, options: &ServerOptions) -> Server {
         Server::start(&self.root.path().join(name), options)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.root.path()
     }
 
     pub(crate) fn state(&self) -> PathBuf {

@@ -54,7 +54,7 @@ impl Running {
 }
 
 /// Whether a table of sockets has one that listens (state 0A) on `port`.
-fn is_listening(table: &Path, port: u16) -> bool {
+pub(crate) fn is_listening(table: &Path, port: u16) -> bool {
     let table = std::fs::read_to_string(table).unwrap_or_default();
     let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
     lines.into_iter().any(|columns| {

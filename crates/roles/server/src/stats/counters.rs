@@ -1,0 +1,291 @@
+//! What the worker counts.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::outcome::Outcome;
+
+/// Ends of jobs are counted by so long a step. Source: observed on distcc 3.4.
+const STEP: Duration = Duration::from_secs(3);
+
+/// How many steps are remembered: a quarter of an hour, the minute by which the average is late,
+/// and the step that is not over.
+const N_STEPS: usize = 300 + LATE_STEPS + 1;
+
+/// The average of jobs at work is that of a minute ago, when all that worked then have ended.
+/// Source: observed on distcc 3.4.
+const LATE_STEPS: usize = 20;
+
+/// The three periods over which 3.4 counts: 1, 5 and 15 minutes, in steps.
+const PERIODS: [usize; 3] = [20, 100, 300];
+
+/// The longest name of a client's that is remembered, in letters.
+const MOST_NAME: usize = 1000;
+
+/// What the server has done since its worker started. All threads of it count here.
+#[derive(Debug)]
+pub(crate) struct Statistics {
+    start: Instant,
+    counts: Mutex<Counts>,
+}
+
+/// A look at the statistics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// Connections, those included that were turned away.
+    pub(crate) n_accepted: u64,
+    /// Connections from addresses that may not connect.
+    pub(crate) n_denied: u64,
+    /// Jobs by their end.
+    pub(crate) n_by_outcome: [u64; Outcome::ALL.len()],
+    /// The successful job that took longest.
+    pub(crate) longest: Option<LongestJob>,
+    /// Successful jobs at work at once on average over 1, 5 and 15 minutes, as of a minute ago.
+    pub(crate) average_jobs: [u64; 3],
+    /// Compiles that ended, well or not, in the last 1, 5 and 15 minutes.
+    pub(crate) n_compiles: [u64; 3],
+}
+
+/// The successful job that took longest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct LongestJob {
+    /// From the connection to the last byte of the answer.
+    pub(crate) time: Duration,
+    /// The compiler, as the client called it.
+    pub(crate) compiler: String,
+    /// The source, as the client called it.
+    pub(crate) input: String,
+}
+
+impl Snapshot {
+    /// How many jobs ended so.
+    pub(crate) fn n_ended(&self, outcome: Outcome) -> u64 {
+        self.n_by_outcome[outcome as usize]
+    }
+}
+
+#[derive(Debug)]
+struct Counts {
+    n_accepted: u64,
+    n_denied: u64,
+    n_by_outcome: [u64; Outcome::ALL.len()],
+    longest: Option<LongestJob>,
+    /// The steps of the last quarter of an hour; number `n` stands at `n % N_STEPS`.
+    steps: Vec<Step>,
+}
+
+/// What happened in one [`STEP`].
+#[derive(Clone, Debug, Default)]
+struct Step {
+    /// Which step since the start this is; an older number: nothing happened in it.
+    number: u64,
+    n_compiles: u64,
+    /// The time that successful jobs were at work in it, all added up.
+    busy: Duration,
+}
+
+impl Statistics {
+    pub(crate) fn new(now: Instant) -> Statistics {
+        let counts = Counts {
+            n_accepted: 0,
+            n_denied: 0,
+            n_by_outcome: Default::default(),
+            longest: None,
+            steps: vec![Step::default(); N_STEPS],
+        };
+        Statistics { start: now, counts: Mutex::new(counts) }
+    }
+
+    /// A client connected.
+    pub(crate) fn note_accepted(&self) {
+        self.lock().n_accepted += 1;
+    }
+
+    /// A client connected that may not.
+    pub(crate) fn note_denied(&self) {
+        self.lock().n_denied += 1;
+    }
+
+    /// A job ended at `now`, after `time`. The names are the client's.
+    pub(crate) fn note_job(
+        &self,
+        outcome: Outcome,
+        time: Duration,
+        compiler: &str,
+        input: &str,
+        now: Instant,
+    ) {
+        let end = now.saturating_duration_since(self.start);
+        let mut counts = self.lock();
+        counts.n_by_outcome[outcome as usize] += 1;
+        if matches!(outcome, Outcome::CompileOk | Outcome::CompileError) {
+            counts.step(number(end)).n_compiles += 1;
+        }
+        if outcome != Outcome::CompileOk {
+            return;
+        }
+        counts.note_busy(end.saturating_sub(time), end);
+        if counts.longest.as_ref().is_none_or(|longest| time > longest.time) {
+            let clipped = |name: &str| name.chars().take(MOST_NAME).collect();
+            let (compiler, input) = (clipped(compiler), clipped(input));
+            counts.longest = Some(LongestJob { time, compiler, input });
+        }
+    }
+
+    /// How things are at `now`.
+    pub(crate) fn snapshot(&self, now: Instant) -> Snapshot {
+        let current = number(now.saturating_duration_since(self.start));
+        let counts = self.lock();
+        let late = current.saturating_sub(LATE_STEPS as u64);
+        let average_jobs = PERIODS.map(|n_steps| {
+            let busy: Duration = counts.steps_before(late, n_steps).map(|step| step.busy).sum();
+            busy.as_millis() as u64 / (STEP.as_millis() as u64 * n_steps as u64)
+        });
+        let n_compiles = PERIODS
+            .map(|n_steps| counts.steps_before(current, n_steps).map(|step| step.n_compiles).sum());
+        Snapshot {
+            n_accepted: counts.n_accepted,
+            n_denied: counts.n_denied,
+            n_by_outcome: counts.n_by_outcome,
+            longest: counts.longest.clone(),
+            average_jobs,
+            n_compiles,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // The counts are whole at every point where a thread could panic.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Counts {
+    /// The step of this number, emptied if it was an older one's place.
+    fn step(&mut self, number: u64) -> &mut Step {
+        let step = &mut self.steps[place(number)];
+        if step.number != number {
+            *step = Step { number, ..Step::default() };
+        }
+        step
+    }
+
+    /// A successful job was at work between these two times since the start.
+    fn note_busy(&mut self, begin: Duration, end: Duration) {
+        let last = number(end);
+        let first = number(begin).max((last + 1).saturating_sub(N_STEPS as u64));
+        for number in first..=last {
+            let from = begin.max(STEP * number as u32);
+            let to = end.min(STEP * (number as u32 + 1));
+            self.step(number).busy += to.saturating_sub(from);
+        }
+    }
+
+    /// The steps of the `n_steps` numbers before `number` in which something happened.
+    fn steps_before(&self, number: u64, n_steps: usize) -> impl Iterator<Item = &Step> {
+        let numbers = number.saturating_sub(n_steps as u64)..number;
+        numbers
+            .map(|number| (number, &self.steps[place(number)]))
+            .filter_map(|(number, step)| (step.number == number).then_some(step))
+    }
+}
+
+/// In which step a time since the start lies.
+fn number(since_start: Duration) -> u64 {
+    since_start.as_secs() / STEP.as_secs()
+}
+
+fn place(number: u64) -> usize {
+    (number % N_STEPS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn seconds(n_seconds: u64) -> Duration {
+        Duration::from_secs(n_seconds)
+    }
+
+    fn note(statistics: &Statistics, outcome: Outcome, time: Duration, at: u64) {
+        let now = statistics.start + seconds(at);
+        statistics.note_job(outcome, time, "gcc", &format!("{at}.c"), now);
+    }
+
+    fn at(statistics: &Statistics, at: u64) -> Snapshot {
+        statistics.snapshot(statistics.start + seconds(at))
+    }
+
+    #[test]
+    fn compiles_are_counted_for_as_long_as_the_periods_last() {
+        let statistics = Statistics::new(Instant::now());
+        note(&statistics, Outcome::CompileOk, seconds(1), 10);
+        note(&statistics, Outcome::CompileError, seconds(1), 10);
+        for outcome in &Outcome::ALL[2..] {
+            note(&statistics, *outcome, seconds(1), 10);
+        }
+        // The step that is not over is not counted.
+        assert_eq!(at(&statistics, 11).n_compiles, [0, 0, 0]);
+        assert_eq!(at(&statistics, 12).n_compiles, [2, 2, 2]);
+        assert_eq!(at(&statistics, 71).n_compiles, [2, 2, 2]);
+        assert_eq!(at(&statistics, 72).n_compiles, [0, 2, 2]);
+        assert_eq!(at(&statistics, 312).n_compiles, [0, 0, 2]);
+        assert_eq!(at(&statistics, 912).n_compiles, [0, 0, 0]);
+        for outcome in Outcome::ALL {
+            assert_eq!(at(&statistics, 5000).n_ended(outcome), 1, "{outcome:?}");
+        }
+    }
+
+    #[test]
+    fn jobs_at_work_are_averaged_a_minute_late() {
+        let statistics = Statistics::new(Instant::now());
+        // Three jobs that worked through the whole second minute, and one that failed.
+        for outcome in [Outcome::CompileOk, Outcome::CompileOk, Outcome::CompileOk] {
+            note(&statistics, outcome, seconds(60), 120);
+        }
+        note(&statistics, Outcome::CompileError, seconds(60), 120);
+        assert_eq!(at(&statistics, 120).average_jobs, [0, 0, 0]);
+        assert_eq!(at(&statistics, 180).average_jobs, [3, 0, 0]);
+        assert_eq!(at(&statistics, 240).average_jobs, [0, 0, 0]);
+    }
+
+    #[test]
+    fn the_longest_job_is_a_successful_one() {
+        let statistics = Statistics::new(Instant::now());
+        assert_eq!(at(&statistics, 0).longest, None);
+        note(&statistics, Outcome::CompileOk, seconds(2), 10);
+        note(&statistics, Outcome::CompileOk, seconds(4), 11);
+        note(&statistics, Outcome::CompileOk, seconds(3), 12);
+        note(&statistics, Outcome::CompileError, seconds(9), 13);
+        let longest = at(&statistics, 20).longest.unwrap();
+        assert_eq!((longest.time, longest.input.as_str()), (seconds(4), "11.c"));
+    }
+
+    proptest! {
+        #[test]
+        fn the_ring_agrees_with_a_plain_list(
+            jobs in prop::collection::vec((0..2000_u64, 0..2000_u64), 0..40),
+            later in 0..1000_u64,
+        ) {
+            let mut jobs = jobs;
+            jobs.sort();
+            let statistics = Statistics::new(Instant::now());
+            for (end, time) in &jobs {
+                note(&statistics, Outcome::CompileOk, seconds(*time.min(end)), *end);
+            }
+            let now = jobs.last().map_or(0, |(end, _)| *end) + later;
+            let snapshot = at(&statistics, now);
+            let edge = now / 3 * 3;
+            for (index, period) in [60, 300, 900].into_iter().enumerate() {
+                let ended = |(end, _): &&(u64, u64)| (edge.saturating_sub(period)..edge).contains(end);
+                prop_assert_eq!(snapshot.n_compiles[index], jobs.iter().filter(ended).count() as u64);
+                let (from, to) = (edge.saturating_sub(60 + period), edge.saturating_sub(60));
+                let busy = |(end, time): &(u64, u64)| {
+                    (*end).min(to).saturating_sub((end - time.min(end)).max(from))
+                };
+                let busy: u64 = jobs.iter().map(busy).sum();
+                prop_assert_eq!(snapshot.average_jobs[index], busy / period);
+            }
+        }
+    }
+}
