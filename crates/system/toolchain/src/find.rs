@@ -65,6 +65,20 @@ impl Finder {
         self.search(name)
     }
 
+    /// The compiler in that very file, whatever `PATH` says.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::NotFound`] when it cannot be executed, or is distcc under another name.
+    pub fn at(&self, program: &Path) -> io::Result<Compiler> {
+        let metadata = std::fs::metadata(program)?;
+        let can_run = metadata.is_file() && metadata.mode() & 0o111 != 0;
+        if !can_run || self.is_distcc(program, &metadata) {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let identity = identity(program, &metadata);
+        Ok(Compiler { program: program.to_owned(), path: None, identity })
+    }
+
     fn search(&self, name: &OsStr) -> io::Result<Compiler> {
         let mut ours = Vec::new();
         for folder in std::env::split_paths(&self.path) {

@@ -1,0 +1,21 @@
+//! Which compilers this machine has, native and cross, and what each of them says of itself.
+//!
+//! Nobody but the compiler knows for which machine it compiles, so it is asked; what it said is
+//! remembered for as long as it is the same file. Every question has a deadline and a longest
+//! answer.
+
+mod about;
+mod ask;
+mod fingerprint;
+mod name;
+mod places;
+mod same;
+mod target;
+
+pub use about::{About, Family, Unknown};
+pub use ask::{Acquaintances, Surroundings};
+pub use fingerprint::fingerprint;
+pub use name::{CompilerName, Driver};
+pub use places::{Found, Places, X_TOOLS};
+pub use same::{folders_of, is_same};
+pub use target::is_same_target;
