@@ -27,6 +27,7 @@ mod server_job;
 mod several;
 mod source_text;
 mod table;
+mod wanted;
 
 pub use decision::{Decision, Form, Job, Stay, decide};
 pub use explain::{Explained, Role, explain};
@@ -40,3 +41,4 @@ pub use server_job::{RESTORED_IN, Refusal, ServerJob, server_job};
 pub use several::{Part, split};
 pub use source_text::stay_for_text;
 pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};
+pub use wanted::{COMPILER_MARK, WantedCompiler, names_target};

@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::decision::{DIRECTIVES_ONLY, debug_file_of, lies_below};
 use crate::parse::{Command, Item, Product};
 use crate::table::Effect;
-use crate::{Reason, Stay};
+use crate::{Reason, Stay, WantedCompiler};
 
 /// A command that a server may run on preprocessed source, with names of its own choice.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl std::error::Error for Refusal {}
 /// A [`Refusal`] for every command that is not one compile of one source with known, harmless
 /// options.
 pub fn server_job(words: &[OsString]) -> Result<ServerJob, Refusal> {
-    let (restored_in, words) = split_mark(words);
+    let (restored_in, words) = split_marks(words);
     let keeps_macros = words.iter().any(is_directives_only);
     let words: Vec<OsString> = words.into_iter().filter(|word| !is_directives_only(word)).collect();
     let words = &words[..];
@@ -140,15 +140,20 @@ fn split_output(command: &Command<'_>, is_restored: bool) -> Result<Option<OsStr
     }
 }
 
-/// The folder of a job whose source is to be restored, and the words without the mark.
-fn split_mark(words: &[OsString]) -> (Option<OsString>, Vec<OsString>) {
-    if let [compiler, mark, rest @ ..] = words
+/// The folder of a job whose source is to be restored, and the words without our marks.
+fn split_marks(words: &[OsString]) -> (Option<OsString>, Vec<OsString>) {
+    let mut words = words.to_vec();
+    // Whoever finds the compiler has read this one.
+    if WantedCompiler::of_command(&words).is_some() {
+        words.remove(1);
+    }
+    if let [compiler, mark, rest @ ..] = &words[..]
         && let Some(folder) = mark.as_bytes().strip_prefix(RESTORED_IN.as_bytes())
     {
         let words = [std::slice::from_ref(compiler), rest].concat();
         return (Some(OsStr::from_bytes(folder).to_owned()), words);
     }
-    (None, words.to_vec())
+    (None, words)
 }
 
 /// The word that comes with source whose macros were kept. A user's own means something else to a
@@ -319,6 +324,20 @@ mod tests {
             "-nostdinc -fdebug-prefix-map=/r= -fdebug-prefix-map=/r/home/me=/x"
         );
         assert!(judge("gcc -c --distcc-restored-in=/home/me a.c").is_err());
+    }
+
+    #[test]
+    fn the_mark_of_a_compiler_is_no_word_for_it() {
+        check("gcc --distcc-compiler=arm-none-eabi,GCC,9.1.0 -c a.c", ".i", "-c IN -o OUT");
+        let both = "gcc --distcc-compiler=arm-none-eabi,GCC,9.1.0 --distcc-restored-in=/w -c a.c";
+        assert_eq!(judge(both).unwrap().restored_in(), Some(OsStr::new("/w")));
+        for command in [
+            "gcc --distcc-compiler=x -c a.c",
+            "gcc -c --distcc-compiler=arm-none-eabi,GCC,9.1.0 a.c",
+            "gcc --distcc-compiler=a-b,GCC,9 --distcc-compiler=a-b,GCC,9 -c a.c",
+        ] {
+            assert!(judge(command).is_err(), "{command}");
+        }
     }
 
     #[test]

@@ -22,12 +22,19 @@ pub struct Abilities {
     /// It sends debug information that is split off the object along with it (see
     /// [`crate::part_two_files`]).
     pub splits_debug: bool,
+    /// It takes the compiler that a client means by what it is, whatever it is called there (see
+    /// `compiler_args::WantedCompiler`).
+    pub picks_compiler: bool,
 }
 
 impl Abilities {
     /// The abilities and their names, as they travel.
-    fn named(self) -> [(&'static str, bool); 2] {
-        [("restores-source", self.restores_source), ("splits-debug", self.splits_debug)]
+    fn named(self) -> [(&'static str, bool); 3] {
+        [
+            ("restores-source", self.restores_source),
+            ("splits-debug", self.splits_debug),
+            ("picks-compiler", self.picks_compiler),
+        ]
     }
 
     /// The answer to the question.
@@ -72,6 +79,7 @@ impl Abilities {
             match line {
                 "restores-source" => abilities.restores_source = true,
                 "splits-debug" => abilities.splits_debug = true,
+                "picks-compiler" => abilities.picks_compiler = true,
                 _ => {}
             }
         }
@@ -85,9 +93,10 @@ mod tests {
 
     #[test]
     fn abilities_survive_the_way() {
-        for number in 0..4 {
-            let (restores_source, splits_debug) = (number & 1 != 0, number & 2 != 0);
-            let abilities = Abilities { restores_source, splits_debug };
+        for number in 0..8 {
+            let [restores_source, splits_debug, picks_compiler] =
+                [1, 2, 4].map(|bit| number & bit != 0);
+            let abilities = Abilities { restores_source, splits_debug, picks_compiler };
             assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
         }
     }
@@ -102,6 +111,6 @@ mod tests {
         assert_eq!(said(WaitStatus::exited(0), ""), None);
         assert_eq!(said(WaitStatus::exited(0), "restores-source\n"), None);
         let newer = said(WaitStatus::exited(0), "distcc-rs\nflies\nrestores-source\n");
-        assert_eq!(newer, Some(Abilities { restores_source: true, splits_debug: false }));
+        assert_eq!(newer, Some(Abilities { restores_source: true, ..Abilities::default() }));
     }
 }

@@ -11,6 +11,7 @@
 mod abilities;
 mod error;
 mod exit;
+mod lack;
 mod limits;
 pub mod lzo;
 mod packet;
@@ -23,6 +24,7 @@ mod version;
 pub use abilities::{ABILITIES_QUESTION, Abilities};
 pub use error::WireError;
 pub use exit::Exit;
+pub use lack::Lack;
 pub use limits::Limits;
 pub use reply::{Reply, ReplyDecoder, WaitStatus};
 pub use request::{Request, RequestDecoder, encode_request_head, encode_source};

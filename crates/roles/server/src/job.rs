@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
-use compiler_args::{ServerJob, server_job};
+use compiler_args::{ServerJob, WantedCompiler, server_job};
 use process::{Ending, JobFolder, Run};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FallocateFlags, fallocate};
@@ -27,6 +27,7 @@ use crate::outcome::Outcome;
 use crate::refusal::Refusal;
 use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
+use crate::whitelist::Allowed;
 
 /// How much is read at once.
 const READ_BYTES: usize = 128 << 10;
@@ -75,7 +76,7 @@ struct Told {
 struct Received<'a> {
     request: Request,
     job: ServerJob,
-    compiler: Compiler,
+    compiler: Allowed,
     /// What the source takes of everybody's memory.
     share: Share<'a>,
 }
@@ -220,16 +221,17 @@ impl<'a> Conversation<'a> {
     }
 
     /// Whether this compiler may run with these words here.
-    fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(ServerJob, Compiler), Failure> {
+    fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(ServerJob, Allowed), Failure> {
         if command == [wire::ABILITIES_QUESTION] {
             return Err(Failure::Asked);
         }
         let words: Vec<OsString> = command.into_iter().map(OsString::from_vec).collect();
         self.told.compiler = words[0].to_string_lossy().into_owned();
-        let compiler =
-            self.context.whitelist.find(&words[0]).map_err(|denied| {
-                Failure::Refused(Refusal::compiler(&self.told.compiler, &denied))
-            })?;
+        let peer = self.connection.peer().map(|peer| peer.ip());
+        let compiler = self.context.whitelist.find(&words, peer).map_err(|denied| {
+            let is_marked = WantedCompiler::of_command(&words).is_some();
+            Failure::Refused(Refusal::compiler(&self.told.compiler, &denied, is_marked))
+        })?;
         let job = server_job(&words).map_err(|refusal| {
             let text = format!("this command is not run for others: {refusal}");
             Failure::Refused(Refusal::new(Exit::BAD_ARGUMENTS, text, refusal.hint()))
@@ -239,7 +241,7 @@ impl<'a> Conversation<'a> {
     }
 
     fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Reply, Failure> {
-        let Received { request, job, compiler, share } = received;
+        let Received { request, job, compiler: Allowed { compiler, name }, share } = received;
         let layout = Layout::of(&job, folder.path())?;
         let write = |path: &Path| {
             File::create(path).map_err(|error| failed("could not write a temporary file", &error))
@@ -257,7 +259,7 @@ impl<'a> Conversation<'a> {
         let _slot = self.wait_for_slot()?;
         let run = Run {
             program: &compiler.program,
-            name: job.compiler(),
+            name: &name,
             arguments: &arguments,
             environment: &self.environment(&compiler, folder, &layout.folder),
             own_folder: folder.path(),
@@ -444,7 +446,8 @@ impl<'a> Conversation<'a> {
     /// Tells what this server can do beyond distcc 3.4.
     fn tell_abilities(&self) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let abilities = Abilities { restores_source: true, splits_debug: true };
+        let abilities =
+            Abilities { restores_source: true, splits_debug: true, picks_compiler: true };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);
         }

@@ -18,9 +18,11 @@ mod options;
 mod outcome;
 mod refusal;
 mod restored;
+mod show;
 mod slots;
 mod stats;
 mod supervisor;
+mod targets;
 mod whitelist;
 mod worker;
 
@@ -45,6 +47,7 @@ use log::{Level, Log};
 use options::{Mode, Options, Request};
 use slots::Slots;
 use stats::Statistics;
+use targets::{BadTarget, Targets};
 use whitelist::Whitelist;
 use worker::Stop;
 
@@ -83,6 +86,10 @@ pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> E
         Ok(Request::Serve(options)) => options,
         Ok(Request::Print(text)) => return print(&text),
         Ok(Request::ShowPrincipal) => return print(&principal(&environment)),
+        Ok(Request::ShowCompilers { options, json }) => {
+            let survey = Whitelist::to_show(&options, &environment).survey();
+            return print(&if json { show::json(&survey) } else { show::text(&survey) });
+        }
         Err(usage) => return complain(&usage.text, &usage.hint, usage.exit),
     };
     match run(&options, environment) {
@@ -150,7 +157,7 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
             "--make-me-a-botnet: whoever may connect runs any program here as this user",
         );
     }
-    let whitelist = Whitelist::new(options, &environment)?;
+    let whitelist = Whitelist::new(options, &environment, targets(options)?)?;
     let access = access_list(options, is_inetd, &log)?;
     if is_inetd {
         if options.zeroconf {
@@ -189,6 +196,26 @@ fn access_list(options: &Options, is_inetd: bool, log: &Log) -> Result<AccessLis
         );
     }
     Ok(access)
+}
+
+/// What plain names mean to whom.
+fn targets(options: &Options) -> Result<Targets, Failure> {
+    let mut targets = Targets::default();
+    for text in &options.targets {
+        targets.add(text).map_err(|error| {
+            let why = match error {
+                BadTarget::Network(error) => format!("before the `=`: {error}"),
+                BadTarget::NoTarget => "no target".to_owned(),
+            };
+            Failure::new(
+                Exit::BAD_ARGUMENTS,
+                format!("--target `{}`: {why}", text.escape_debug()),
+                "as in --target aarch64-linux-gnu, or --target 10.0.0.0/24=aarch64-linux-gnu; \
+                 distccd --show-compilers shows the targets",
+            )
+        })?;
+    }
+    Ok(targets)
 }
 
 /// Serves the one job that comes over standard input.

@@ -65,6 +65,10 @@ pub(crate) struct Options {
     pub(crate) any_compiler: bool,
     /// `--sandbox`: how compilers are confined; default as well as the machine allows.
     pub(crate) sandbox: Wish,
+    /// `--compiler-folder`, as often as given: where to look for compilers beside `PATH`.
+    pub(crate) compiler_folders: Vec<PathBuf>,
+    /// `--target`, as often as given.
+    pub(crate) targets: Vec<String>,
     /// `--compiler-whitelist`: the folder of links that name the compilers; default those of
     /// distcc.
     pub(crate) compiler_whitelist: Option<PathBuf>,
@@ -76,6 +80,11 @@ pub(crate) struct Options {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Request {
     Serve(Box<Options>),
+    /// `--show-compilers`: print which there are and exit; `--json`: for programs.
+    ShowCompilers {
+        options: Box<Options>,
+        json: bool,
+    },
     /// Print this and exit.
     Print(String),
     /// `--show-principal`: print the name for GSS-API and exit.
@@ -137,11 +146,16 @@ Compiles for other machines, those that --allow names.
                            (default /usr/lib/distcc and /usr/local/lib/distcc)
   --sandbox WISH           confine compilers: auto (default: as well as this machine
                            allows), require (or do not serve), off
+  --compiler-folder DIR    look for compilers in DIR, too; may be repeated
+  --target [NETWORK=]TARGET  for which machine plain names like gcc are,
+                           when the client does not say it; may be repeated
   --make-me-a-botnet       run any compiler, listed or not (--enable-tcp-insecure)
   --lifetime SECONDS       end by then (default 0: never)
   --no-fork                all in one process, for debugging
   -W, --wizard             for debugging: --daemon --no-detach --no-fork --log-stderr --verbose
   --show-principal         print DISTCCD_PRINCIPAL, and exit
+  --show-compilers [--json]  print the compilers of this machine, which of them may
+                           run, and why not; then exit
   --help, --version
 ";
 
@@ -149,6 +163,7 @@ Compiles for other machines, those that --allow names.
 pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usage> {
     let mut options = defaults();
     let (mut stats, mut stats_port) = (false, STATS_PORT);
+    let (mut shows, mut json) = (false, false);
     let mut parser = Parser::from_iter(args);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -225,6 +240,12 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
                     )
                 })?;
             }
+            Arg::Long("show-compilers") => shows = true,
+            Arg::Long("json") => json = true,
+            Arg::Long("compiler-folder") => {
+                options.compiler_folders.push(value(&mut parser, "--compiler-folder")?.into());
+            }
+            Arg::Long("target") => options.targets.push(text(&mut parser, "--target")?),
             Arg::Long("compiler-whitelist") => {
                 options.compiler_whitelist =
                     Some(value(&mut parser, "--compiler-whitelist")?.into());
@@ -255,7 +276,13 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
         }
     }
     options.stats_port = stats.then_some(stats_port);
-    Ok(Request::Serve(Box::new(options)))
+    match (shows, json) {
+        (true, json) => Ok(Request::ShowCompilers { options: Box::new(options), json }),
+        (false, true) => {
+            Err(Usage::new("--json goes with --show-compilers", "distccd --help lists the options"))
+        }
+        (false, false) => Ok(Request::Serve(Box::new(options))),
+    }
 }
 
 fn defaults() -> Options {
@@ -281,6 +308,8 @@ fn defaults() -> Options {
         zeroconf: false,
         any_compiler: false,
         sandbox: Wish::Auto,
+        compiler_folders: Vec::new(),
+        targets: Vec::new(),
         compiler_whitelist: None,
         complaints: Vec::new(),
     }

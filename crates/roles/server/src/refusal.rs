@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use wire::{Exit, Reply, Version, WaitStatus};
+use wire::{Exit, Lack, Reply, Version, WaitStatus};
 
 use crate::whitelist::Denied;
 
@@ -14,6 +14,8 @@ pub(crate) struct Refusal {
     pub(crate) exit: Exit,
     text: String,
     hint: String,
+    /// For a client that said which compiler it means.
+    lack: Option<Lack>,
 }
 
 impl fmt::Display for Refusal {
@@ -24,7 +26,7 @@ impl fmt::Display for Refusal {
 
 impl Refusal {
     pub(crate) fn new(exit: Exit, text: impl Into<String>, hint: impl Into<String>) -> Refusal {
-        Refusal { exit, text: text.into(), hint: hint.into() }
+        Refusal { exit, text: text.into(), hint: hint.into(), lack: None }
     }
 
     pub(crate) fn access_denied(peer: IpAddr) -> Refusal {
@@ -36,12 +38,16 @@ impl Refusal {
         )
     }
 
-    pub(crate) fn compiler(name: &str, denied: &Denied) -> Refusal {
+    /// Of a compiler. `is_marked`: the client said which one it means.
+    pub(crate) fn compiler(name: &str, denied: &Denied, is_marked: bool) -> Refusal {
         let name = name.escape_debug();
         let (text, hint) = match denied {
-            Denied::NotListed { place } => (
-                format!("the compiler `{name}` is not allowed here: not in {place}"),
-                format!("on the server: ln -s /usr/bin/distcc /usr/lib/distcc/{name}"),
+            Denied::NotListed { name, place, remedy } => (
+                format!(
+                    "the compiler `{}` is not allowed here: not in {place}",
+                    name.escape_debug()
+                ),
+                format!("on the server: {remedy}"),
             ),
             Denied::ElsewhereNamed => (
                 format!("the compiler `{name}` is not allowed here: it names a folder"),
@@ -55,8 +61,54 @@ impl Refusal {
                 format!("the compiler `{}` is allowed but not installed here", path.escape_debug()),
                 "install it on the server, in a folder of the server's PATH".to_owned(),
             ),
+            Denied::Hidden { by } => (
+                format!("its name means {}, which comes first", by.display()),
+                "allow it by a name that only it has, or put its folder first in PATH".to_owned(),
+            ),
+            Denied::Silent { path, why } => (
+                format!("{} does not tell for which machine it compiles: {why}", path.display()),
+                "look at it on the server: distccd --show-compilers".to_owned(),
+            ),
+            Denied::NoTarget { wanted, target, others } => {
+                let target = target.escape_debug();
+                let others = match &others[..] {
+                    [] => String::new(),
+                    others => format!(", but for {}", others.join(", ")),
+                };
+                (
+                    format!("no {} for {target} may run here{others}", wanted.escape_debug()),
+                    format!(
+                        "on the server: install one for {target}, and allow it with \
+                         update-distcc-symlinks; distccd --show-compilers shows which there are"
+                    ),
+                )
+            }
+            Denied::NoVersion { wanted, others } => {
+                let (family, target, version) =
+                    (wanted.family(), wanted.target(), wanted.version());
+                (
+                    format!(
+                        "{family} for {target} is {} here, not {version}",
+                        others.join(" and ")
+                    ),
+                    format!(
+                        "on the server: install {family} {version} for {target}, and allow it with \
+                         update-distcc-symlinks"
+                    ),
+                )
+            }
         };
-        Refusal::new(Exit::COMPILER_MISSING, text, hint)
+        let lack = match denied {
+            Denied::NoTarget { .. } if is_marked => Some(Lack::Target),
+            Denied::NoVersion { .. } => Some(Lack::Version),
+            _ => None,
+        };
+        Refusal { lack, ..Refusal::new(Exit::COMPILER_MISSING, text, hint) }
+    }
+
+    /// What may be done about it; empty where nothing is to be done.
+    pub(crate) fn hint(&self) -> &str {
+        &self.hint
     }
 
     /// The bytes that tell it to a client which asked in `version`.
@@ -68,6 +120,7 @@ impl Refusal {
         let reply = Reply {
             status: WaitStatus::exited(self.exit.code()),
             stderr: text.into_bytes(),
+            stdout: self.lack.map(Lack::to_bytes).unwrap_or_default(),
             ..Reply::default()
         };
         reply.encode(version).unwrap_or_default()
