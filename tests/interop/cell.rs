@@ -213,7 +213,7 @@ impl Cell {
             Expect::Local => (1, 0),
             Expect::RemoteWarning | Expect::RemoteError => (1, 1),
         };
-        let (ran_here, ran_there) = (here.compiles().len(), there.commands().len());
+        let (ran_here, ran_there) = (here.compiles().len(), there.compiles().len());
         ensure!(ran_there == n_there, "compiled {ran_there} times on the server, not {n_there}");
         ensure!(ran_here == n_here, "compiled {ran_here} times here, not {n_here}");
         Ok(())

@@ -34,6 +34,8 @@ int main(int argc, char **argv)
     static const char text[] = "# 1 \"a.c\"\nint x;\n";
     const char *output = 0;
     for (int i = 1; i < argc; i++) {
+        if (!strcmp(argv[i], "-dumpmachine"))
+            return write(1, "x86_64-linux-gnu\n", 17) < 0;
         if (!strcmp(argv[i], "-E"))
             return write(1, text, sizeof text - 1) < 0;
         if (!strcmp(argv[i], "-o") && i + 1 < argc)

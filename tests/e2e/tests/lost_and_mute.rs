@@ -139,12 +139,23 @@ fn a_cut_in_the_middle_of_a_large_source_is_noticed() {
     let lab = Lab::new(&["client", "red", "green"]);
     let red = world.server("red", &on(lab.host("red"), Kind::Ours));
     let green = world.server("green", &on(lab.host("green"), Kind::Ours));
+    // That it asks what the server can do is not what this is about.
+    world.write("a.c", SOURCE);
+    let hosts = [red.host("/1"), green.host("/1")].join(" ");
+    let first = finish(
+        world
+            .command_on(lab.host("client"), program("distcc"))
+            .env("DISTCC_HOSTS", &hosts)
+            .args(["gcc", "-c", "a.c"]),
+    );
+    assert_eq!((first.code, first.stderr.as_str()), (0, ""));
+    red.wait_for_compiled(1);
     // Far more than fits into the buffers on the way.
     world.write("a.i", &format!("{}{SOURCE}", "\n".repeat(32 << 20)));
     stop(lab.host("red"));
     let client = world
         .command_on(lab.host("client"), program("distcc"))
-        .env("DISTCC_HOSTS", [red.host("/1"), green.host("/1")].join(" "))
+        .env("DISTCC_HOSTS", hosts)
         .args(["gcc", "-c", "a.i"])
         .stderr(Stdio::piped())
         .spawn()

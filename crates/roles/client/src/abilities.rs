@@ -5,7 +5,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, SystemTime};
 
 use hosts::HostSpec;
-use wire::{ABILITIES_QUESTION, Abilities};
+use wire::{ABILITIES_QUESTION, Abilities, Exit};
 
 use crate::Context;
 use crate::distribute::is_backed_off;
@@ -14,8 +14,12 @@ use crate::remote::{Conversation, Trouble};
 /// How long an answer holds: a server may be exchanged for another.
 const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// How long it holds that a server can do nothing more. One that closed the connection for another
+/// reason gets to show it soon.
+const NOTHING_HOLDS: Duration = Duration::from_secs(60 * 60);
+
 /// What `spec`'s server can do. None of it, where the server does not understand the question, as
-/// distcc 3.4 does not: that one notes a refused compiler in its log, once a day.
+/// distcc 3.4 does not: that one notes a refused compiler in its log, once an hour.
 ///
 /// To be asked only for jobs that would make use of the answer.
 ///
@@ -32,7 +36,10 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
     }
     let abilities = match ask(context, spec) {
         Ok(abilities) => abilities,
-        Err(Trouble::HungUp | Trouble::Refused { .. }) => Abilities::default(),
+        // An older server of ours, or one of 3.4.
+        Err(Trouble::HungUp | Trouble::Refused { exit: Exit::COMPILER_MISSING, .. }) => {
+            Abilities::default()
+        }
         Err(trouble) => return Err(trouble),
     };
     if let Some(state) = state {
@@ -46,8 +53,9 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
 fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {
     let (seconds, text) = std::str::from_utf8(kept).ok()?.split_once('\n')?;
     let asked = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))?;
-    let holds = now.duration_since(asked).is_ok_and(|age| age < HOLDS);
-    Abilities::from_text(text).filter(|_| holds)
+    let abilities = Abilities::from_text(text)?;
+    let limit = if abilities == Abilities::default() { NOTHING_HOLDS } else { HOLDS };
+    now.duration_since(asked).is_ok_and(|age| age < limit).then_some(abilities)
 }
 
 fn ask(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
@@ -66,11 +74,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_holds_for_a_day() {
+    fn an_answer_holds_for_a_day_and_silence_for_an_hour() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let kept = b"1000\ndistcc-rs\nrestores-source\n";
         assert!(still_holds(kept, at(2000)).unwrap().restores_source);
         assert!(still_holds(kept, at(1000 + 24 * 60 * 60)).is_none());
+        assert!(still_holds(b"1000\ndistcc-rs\n", at(2000)).is_some());
+        assert!(still_holds(b"1000\ndistcc-rs\n", at(1000 + 60 * 60)).is_none());
         // A clock that was set back.
         assert!(still_holds(kept, at(10)).is_none());
         assert!(still_holds(b"x\ndistcc-rs\n", at(10)).is_none());

@@ -39,6 +39,11 @@ impl Expected {
         Ok(expected)
     }
 
+    /// The compiler, as it names itself in its objects.
+    pub(crate) fn version(&self) -> Option<&CompilerVersion> {
+        self.version.as_ref()
+    }
+
     /// The family of the compiler and the first number of its version, if its objects tell.
     pub(crate) fn family(&self) -> Option<(&'static str, u32)> {
         let version = self.version.as_ref()?;

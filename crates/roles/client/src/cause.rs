@@ -5,7 +5,7 @@ use std::io::ErrorKind;
 
 use compiler_args::Reason;
 use hosts::HostSpec;
-use wire::{Exit, WireError};
+use wire::{Exit, Lack, WireError};
 
 use crate::remote::Trouble;
 
@@ -95,6 +95,10 @@ pub(crate) enum Cause {
     RefusedAddress,
     /// The server does not run this compiler.
     RefusedCompiler,
+    /// The server has no compiler for this machine.
+    LacksTarget,
+    /// The server's compilers for this machine are of other versions.
+    LacksVersion,
     /// The server does not run commands with these options.
     RefusedOptions,
     /// The server refused for another reason.
@@ -124,7 +128,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 52] = [
+const OTHERS: [Cause; 54] = [
     Cause::Distributed,
     Cause::SourceErrors,
     Cause::LocalhostInList,
@@ -164,6 +168,8 @@ const OTHERS: [Cause; 52] = [
     Cause::ProtocolGarbage,
     Cause::RefusedAddress,
     Cause::RefusedCompiler,
+    Cause::LacksTarget,
+    Cause::LacksVersion,
     Cause::RefusedOptions,
     Cause::ServerRefused,
     Cause::ServerBusy,
@@ -478,6 +484,17 @@ impl Cause {
                 "the server does not run this compiler, or has none",
                 "install it there, and on the server: ln -s /usr/bin/distcc /usr/lib/distcc/COMPILER",
             ),
+            Cause::LacksTarget => (
+                "lacks-target",
+                "the server has no compiler for this kind of machine that may run",
+                "install a cross compiler there and run update-distcc-symlinks; \
+                 `distccd --show-compilers` there shows which there are",
+            ),
+            Cause::LacksVersion => (
+                "lacks-version",
+                "the server's compilers for this kind of machine are of other versions",
+                "install the version of this machine there, beside the others",
+            ),
             Cause::RefusedOptions => {
                 ("refused-options", "the server does not run commands with these options", "")
             }
@@ -559,6 +576,10 @@ impl From<&Trouble> for Cause {
             Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
             Trouble::Wire(WireError::NoMemory { .. }) => Cause::OutOfMemory,
             Trouble::Wire(_) => Cause::ProtocolGarbage,
+            Trouble::Refused { exit: Exit::COMPILER_MISSING, lack: Some(lack), .. } => match lack {
+                Lack::Target => Cause::LacksTarget,
+                Lack::Version => Cause::LacksVersion,
+            },
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,
                 Exit::COMPILER_MISSING => Cause::RefusedCompiler,

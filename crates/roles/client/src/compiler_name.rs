@@ -3,15 +3,15 @@
 //! `gcc` means another program on each kind of machine; `aarch64-linux-gnu-gcc` means the same on
 //! all of them. So servers are asked by the name with the machine in it first, as 3.4 does. A
 //! server that knows only the other name is asked by that, and which name works there is
-//! remembered.
+//! remembered. One that picks compilers by what they are is told that, and asked once.
 
 use std::ffi::{OsStr, OsString};
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
-use compiler_args::Job;
+use compiler_args::{Job, WantedCompiler};
 use hosts::Host;
-use toolchain::generic_name;
+use toolchain::{CompilerVersion, generic_name};
 
 use crate::cause::Cause;
 use crate::remote::Trouble;
@@ -31,6 +31,8 @@ pub(crate) struct Command {
     words: Vec<OsString>,
     /// The name with the machine in it, if there is such a compiler beside the user's.
     qualified: Option<OsString>,
+    /// What the compiler is, for servers that pick by that.
+    wanted: Option<WantedCompiler>,
 }
 
 /// One of the names of a compiler.
@@ -60,18 +62,19 @@ impl Name {
 
 impl Command {
     /// The command of `job` for servers. Where `DISTCC_NO_REWRITE_CROSS` is set it is the user's.
-    pub(crate) fn of(context: &Context, job: &Job) -> Command {
-        Command::with(context, job, ask_machine)
+    /// `version`: what the compiler of this machine writes into its objects.
+    pub(crate) fn of(context: &Context, job: &Job, version: Option<&CompilerVersion>) -> Command {
+        Command::with(context, job, version, ask_machine)
     }
 
     /// What is sent to a host that nothing is known of, as far as it can be told without running
     /// the compiler.
     pub(crate) fn foreseen(context: &Context, job: &Job) -> Vec<OsString> {
-        Command::with(context, job, |_, _| None).by(Name::Qualified)
+        Command::with(context, job, None, |_, _| None).by(Name::Qualified)
     }
 
-    fn with(context: &Context, job: &Job, ask: Ask) -> Command {
-        let mut command = Command { words: job.remote.clone(), qualified: None };
+    fn with(context: &Context, job: &Job, version: Option<&CompilerVersion>, ask: Ask) -> Command {
+        let mut command = Command { words: job.remote.clone(), qualified: None, wanted: None };
         if context.settings.keeps_names {
             return command;
         }
@@ -79,11 +82,18 @@ impl Command {
         if let Some(name) = generic_name(&command.words[0], &compiler.program) {
             command.words[0] = name.into();
         }
-        let machine = || machine(context, job, compiler.identity(), ask);
         let name = command.words[0].clone();
-        match name.to_str().and_then(Family::of) {
+        let family = name.to_str().and_then(Family::of);
+        let machine = match (family, version) {
+            (None, None) => None,
+            _ => machine(context, job, compiler.identity(), ask),
+        };
+        if let (Some(machine), Some(version)) = (&machine, version) {
+            command.wanted = WantedCompiler::new(machine, version.family, &version.version);
+        }
+        match family {
             Some(Family::Gcc) => {
-                command.qualified = machine()
+                command.qualified = machine
                     .map(|machine| format!("{machine}-{}", name.display()).into())
                     .filter(|qualified: &OsString| {
                         // Of one installation. A wrapper called gcc, far from there, is its own.
@@ -92,7 +102,7 @@ impl Command {
                     });
             }
             Some(Family::Clang) if !has_target(&command.words) => {
-                if let Some(machine) = machine() {
+                if let Some(machine) = machine {
                     command.words.extend(["-target".into(), machine.into()]);
                 }
             }
@@ -108,6 +118,11 @@ impl Command {
             words[0].clone_from(qualified);
         }
         words
+    }
+
+    /// What the compiler is, if it told; `None` where names are the user's business.
+    pub(crate) fn wanted(&self) -> Option<&WantedCompiler> {
+        self.wanted.as_ref()
     }
 
     /// Which name works at `host`, as far as is remembered.
@@ -142,15 +157,23 @@ pub(crate) struct Trial<'a> {
     host: &'a Host,
     name: Name,
     known: Option<Name>,
+    /// The host picks by what the compiler is: a name is as good as another.
+    picks: bool,
     /// What came of the other name.
     first: Option<(Name, Trouble)>,
 }
 
 impl<'a> Trial<'a> {
-    pub(crate) fn new(context: &'a Context, command: &'a Command, host: &'a Host) -> Trial<'a> {
-        let known = command.known(context, host);
+    /// `picks`: the host is told what the compiler is.
+    pub(crate) fn new(
+        context: &'a Context,
+        command: &'a Command,
+        host: &'a Host,
+        picks: bool,
+    ) -> Trial<'a> {
+        let known = if picks { None } else { command.known(context, host) };
         let name = known.unwrap_or(Name::Qualified);
-        Trial { context, command, host, name, known, first: None }
+        Trial { context, command, host, name, known, picks, first: None }
     }
 
     /// The command to send now.
@@ -160,7 +183,7 @@ impl<'a> Trial<'a> {
 
     /// The host has compiled something by the name.
     pub(crate) fn worked(&self) {
-        if self.known != Some(self.name) {
+        if self.known != Some(self.name) && !self.picks {
             let text = format!("{} {}", self.name.code(), now().as_secs());
             self.command.keep(self.context, self.host, &text);
         }
@@ -168,6 +191,9 @@ impl<'a> Trial<'a> {
 
     /// The host did not do the job. `None`: it is to be asked by its other name.
     pub(crate) fn failed(&mut self, trouble: Trouble) -> Option<Trouble> {
+        if self.picks {
+            return Some(trouble);
+        }
         let cause = Cause::from(&trouble);
         let is_of_name = is_of_name(cause);
         if is_of_name && self.known == Some(self.name) {
@@ -330,7 +356,7 @@ mod tests {
 
     #[test]
     fn the_more_telling_failure_is_told() {
-        let refused = || Trouble::refused(wire::Exit::COMPILER_MISSING, b"no");
+        let refused = || Trouble::refused(wire::Exit::COMPILER_MISSING, &wire::Reply::default());
         let wrong = || Trouble::WrongKind {
             got: None,
             expected: toolchain::ObjectKind::of(&[

@@ -221,17 +221,20 @@ impl Distribution<'_> {
     fn attempt(&mut self, spec: &HostSpec, place: &Place) -> Outcome {
         let context = self.context;
         let command = self.command.take();
-        let command = command.unwrap_or_else(|| Rc::new(Command::of(context, &self.job)));
+        let command = command.unwrap_or_else(|| {
+            let version = self.expected.as_ref().ok().and_then(Expected::version);
+            Rc::new(Command::of(context, &self.job, version))
+        });
         self.command = Some(command.clone());
         let started = self.source.start(context, &self.job, self.n_local_cpp_slots);
         if let Err(exit) = started {
             return Outcome::Done(exit);
         }
-        let parcel = match Parcel::for_host(context, &self.job, spec) {
+        let parcel = match Parcel::for_host(context, &self.job, spec, command.wanted()) {
             Ok(parcel) => parcel,
             Err(trouble) => return Outcome::Failed(trouble),
         };
-        let mut trial = Trial::new(context, &command, &spec.host);
+        let mut trial = Trial::new(context, &command, &spec.host, parcel.names_compiler());
         loop {
             let words = parcel.command(&self.job, trial.words());
             match self.attempt_by(spec, place, &parcel, &words) {

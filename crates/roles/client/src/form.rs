@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use compiler_args::{Form, Job, RESTORED_IN, Reason, Stay, pragmas};
+use compiler_args::{Form, Job, RESTORED_IN, Reason, Stay, WantedCompiler, pragmas};
 use hosts::HostSpec;
 
 use crate::accept::Expected;
@@ -63,10 +63,13 @@ fn debug_columns(job: &Job) -> Stay {
 pub(crate) struct Parcel {
     /// The folder to stand in the object, where the source is to be restored there.
     restored_in: Option<PathBuf>,
+    /// The word that tells which compiler is meant, where the host understands it.
+    mark: Option<OsString>,
 }
 
 impl Parcel {
-    /// What `spec` gets of `job`. A host is asked what it can do where that matters.
+    /// What `spec` gets of `job`, whose compiler is `wanted`. A host is asked what it can do where
+    /// that matters.
     ///
     /// # Errors
     /// When the host cannot make the object exactly, and when it cannot be asked.
@@ -74,11 +77,17 @@ impl Parcel {
         context: &Context,
         job: &Job,
         spec: &HostSpec,
+        wanted: Option<&WantedCompiler>,
     ) -> Result<Parcel, Trouble> {
-        if job.form == Form::Expanded || !job.debug {
-            return Ok(Parcel { restored_in: None });
+        let is_to_be_restored = job.form != Form::Expanded && job.debug;
+        if wanted.is_none() && !is_to_be_restored {
+            return Ok(Parcel { restored_in: None, mark: None });
         }
         let abilities = abilities::of(context, spec)?;
+        let mark = wanted.filter(|_| abilities.picks_compiler).map(WantedCompiler::to_word);
+        if !is_to_be_restored {
+            return Ok(Parcel { restored_in: None, mark });
+        }
         let is_split = job.split_debug.is_some();
         let can_restore = abilities.restores_source && (abilities.splits_debug || !is_split);
         let restored_in = working_folder(context.settings.working_folder.as_deref())
@@ -86,18 +95,28 @@ impl Parcel {
         if restored_in.is_none() && (is_split || !context.settings.inexact_debug) {
             return Err(Trouble::CannotRestore);
         }
-        Ok(Parcel { restored_in })
+        Ok(Parcel { restored_in, mark })
+    }
+
+    /// Whether the host is told which compiler is meant.
+    pub(crate) fn names_compiler(&self) -> bool {
+        self.mark.is_some()
     }
 
     /// The command to send, where `plain` is the one for preprocessed source with the compiler's
     /// name as the host knows it.
-    pub(crate) fn command(&self, job: &Job, plain: Vec<OsString>) -> Vec<OsString> {
-        let (Some(folder), Some(restored)) = (&self.restored_in, &job.restored) else {
-            return plain;
-        };
-        let mut mark = OsString::from(RESTORED_IN);
-        mark.push(folder);
-        plain.into_iter().take(1).chain([mark]).chain(restored.iter().skip(1).cloned()).collect()
+    pub(crate) fn command(&self, job: &Job, mut plain: Vec<OsString>) -> Vec<OsString> {
+        if let (Some(folder), Some(restored)) = (&self.restored_in, &job.restored) {
+            let mut mark = OsString::from(RESTORED_IN);
+            mark.push(folder);
+            plain.truncate(1);
+            plain.push(mark);
+            plain.extend(restored.iter().skip(1).cloned());
+        }
+        if let Some(mark) = &self.mark {
+            plain.insert(1, mark.clone());
+        }
+        plain
     }
 
     /// The text to send for preprocessed source. An error is what keeps the job here.

@@ -10,7 +10,7 @@ use hosts::{Host, HostSpec};
 use statedir::StateDir;
 use toolchain::{CompilerVersion, ObjectKind};
 use transport::{ConnectError, Connection, Sent};
-use wire::{Exit, Limits, Reply, ReplyDecoder, Version, WireError};
+use wire::{Exit, Lack, Limits, Reply, ReplyDecoder, Version, WireError};
 
 use crate::Settings;
 use crate::ssh::{self, Ssh};
@@ -49,8 +49,9 @@ pub(crate) enum Trouble {
     HungUp,
     /// It hung up in the middle of its answer, or answered nonsense.
     Wire(WireError),
-    /// It answered that it will not, or cannot, do the job: its words, and its hint if it has one.
-    Refused { exit: Exit, text: String, hint: String },
+    /// It answered that it will not, or cannot, do the job: its words, its hint if it has one, and
+    /// what it lacks if it says that.
+    Refused { exit: Exit, text: String, hint: String, lack: Option<Lack> },
     /// Its compiler failed for a reason that is not in the source.
     Fault(String),
     /// Its compiler was ended by a signal.
@@ -65,13 +66,15 @@ pub(crate) enum Trouble {
 
 impl Trouble {
     /// A refusal as servers write it: messages like our own, and in ours a line with a hint.
-    pub(crate) fn refused(exit: Exit, stderr: &[u8]) -> Trouble {
-        let text = String::from_utf8_lossy(stderr);
+    pub(crate) fn refused(exit: Exit, reply: &Reply) -> Trouble {
+        let text = String::from_utf8_lossy(&reply.stderr);
         let (hints, lines): (Vec<&str>, Vec<&str>) =
             text.lines().partition(|line| line.starts_with("hint: "));
         let lines: Vec<&str> = lines.into_iter().map(without_prefix).collect();
         let hint = hints.first().and_then(|hint| hint.strip_prefix("hint: ")).unwrap_or_default();
-        Trouble::Refused { exit, text: lines.join("\n").trim().to_owned(), hint: hint.to_owned() }
+        let lack = Lack::from_bytes(&reply.stdout);
+        let text = lines.join("\n").trim().to_owned();
+        Trouble::Refused { exit, text, hint: hint.to_owned(), lack }
     }
 }
 

@@ -98,7 +98,7 @@ fn verdict(reply: &Reply) -> Verdict {
         return Verdict::Trouble(Trouble::Killed { signal });
     };
     if let Some(exit) = Exit::own(code) {
-        return Verdict::Trouble(Trouble::refused(exit, &reply.stderr));
+        return Verdict::Trouble(Trouble::refused(exit, reply));
     }
     if code > 128 {
         return Verdict::Trouble(Trouble::Killed { signal: code - 128 });

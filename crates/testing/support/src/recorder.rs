@@ -53,13 +53,15 @@ impl Recorder {
     }
 
     /// The runs that compiled a source: neither preprocessed only, nor compiled nothing to see
-    /// what the compiler makes, nor told its machine.
+    /// what the compiler makes, nor told what it is.
     #[must_use]
     pub fn compiles(&self) -> Vec<String> {
         let mut commands = self.commands();
         commands.retain(|command| {
             let words: Vec<&str> = command.split(' ').collect();
-            !["-E", "/dev/null", "-dumpmachine"].iter().any(|word| words.contains(word))
+            !["-E", "/dev/null", "-dumpmachine", "--version"]
+                .iter()
+                .any(|word| words.contains(word))
         });
         commands
     }
