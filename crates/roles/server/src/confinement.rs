@@ -60,17 +60,19 @@ pub(crate) struct Confinement {
 
 impl Confinement {
     /// Finds out what can be had here, and tells it to the log. The sandbox that was tried comes
-    /// along.
+    /// along. `homes`: where the compilers are.
     ///
     /// # Errors
     /// When less can be had than is required.
     pub(crate) fn find(
         options: &Options,
         environment: &Environment,
+        homes: Vec<PathBuf>,
         temporary: &TempRoot,
         log: &Log,
     ) -> Result<(Confinement, Option<Sandbox>), Failure> {
-        let view = View { more: toolchain_folders(environment), jobs: temporary.path().to_owned() };
+        let more = [toolchain_folders(environment), homes].concat();
+        let view = View { more, jobs: temporary.path().to_owned() };
         let limits = Limits {
             address_space_bytes: memory_bytes().max(LEAST_ADDRESS_SPACE),
             cpu_seconds: options.job_lifetime.unwrap_or(CPU_TIME).as_secs().max(1),

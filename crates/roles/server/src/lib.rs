@@ -229,7 +229,8 @@ fn serve_inetd(
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
     // A single job gets by without a control group.
-    let (confinement, sandbox) = Confinement::find(options, &environment, &temporary, &log)?;
+    let (confinement, sandbox) =
+        Confinement::find(options, &environment, whitelist.homes(), &temporary, &log)?;
     let no_copy = |error: std::io::Error| {
         Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
     };

@@ -53,7 +53,8 @@ pub(crate) fn run(
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
     // Each worker starts its own.
-    let (confinement, _) = Confinement::find(options, &environment, &temporary, &log)?;
+    let (confinement, _) =
+        Confinement::find(options, &environment, whitelist.homes(), &temporary, &log)?;
     if !options.no_detach {
         let is_parent = detach(&log).map_err(|error| {
             Failure::new(Exit::FAILED, format!("could not become a daemon: {error}"), "")

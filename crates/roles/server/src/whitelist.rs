@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use compiler_args::WantedCompiler;
 use inventory::{
     About, Acquaintances, CompilerName, Driver, Found, Places, Surroundings, Unknown, X_TOOLS,
-    is_same, is_same_target,
+    folders_of, is_same, is_same_target,
 };
 use toolchain::Compiler;
 use wire::Exit;
@@ -332,6 +332,17 @@ impl Whitelist {
             }
         };
         Denied::NotListed { name, place, remedy }
+    }
+
+    /// Where the compilers live that may run, beside the folders of `PATH`; none is started for it.
+    pub(crate) fn homes(&self) -> Vec<PathBuf> {
+        let mut homes = self.places.folders_beyond_path();
+        for (_, compiler) in self.listed() {
+            homes.extend(folders_of(&compiler.program));
+        }
+        homes.sort_unstable();
+        homes.dedup();
+        homes
     }
 
     /// Everything on this machine that by its name is a compiler, whether it may run or not. To be

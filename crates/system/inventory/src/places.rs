@@ -64,6 +64,12 @@ impl Places {
         folders
     }
 
+    /// Those of them that are not in `PATH`, and that are there.
+    #[must_use]
+    pub fn folders_beyond_path(&self) -> Vec<PathBuf> {
+        self.beyond_path().into_iter().filter(|folder| folder.is_dir()).collect()
+    }
+
     fn beyond_path(&self) -> Vec<PathBuf> {
         let mut folders = self.more.clone();
         let is_x_tools = |name: &OsStr| name.as_encoded_bytes().starts_with(b"x-tools");

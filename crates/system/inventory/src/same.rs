@@ -49,20 +49,19 @@ fn is_equal(one: &Path, other: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// The folders that a compiler lives in: of the file itself and of every link on the way to it,
-/// the installation's prefix where that folder is a `bin`, but never the root folder. What a script
-/// starts beyond that is not in it.
+/// The folders that a compiler lives in: of the file itself and of every link on the way to it, and
+/// the prefix of its installation where the parts of a compiler are in it. What a script starts
+/// beyond that is not in it.
 #[must_use]
 pub fn folders_of(program: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     let mut add = |program: &Path| {
         let Some(folder) = program.parent() else { return };
-        let prefix = folder.parent().filter(|prefix| {
-            folder.file_name().is_some_and(|name| name == "bin") && prefix.parent().is_some()
-        });
-        let folder = prefix.unwrap_or(folder).to_owned();
-        if folder.parent().is_some() && !folders.contains(&folder) {
-            folders.push(folder);
+        let prefix = folder.parent().filter(|prefix| is_toolchain(prefix));
+        for folder in [Some(folder), prefix].into_iter().flatten() {
+            if folder.parent().is_some() && !folders.iter().any(|known| known == folder) {
+                folders.push(folder.to_owned());
+            }
         }
     };
     let mut at = program.to_owned();
@@ -75,6 +74,13 @@ pub fn folders_of(program: &Path) -> Vec<PathBuf> {
         add(&canonical);
     }
     folders
+}
+
+/// Whether a folder has the parts of a compiler in it.
+fn is_toolchain(prefix: &Path) -> bool {
+    ["lib/gcc", "lib64/gcc", "libexec/gcc", "lib/clang", "lib64/clang"]
+        .iter()
+        .any(|part| prefix.join(part).is_dir())
 }
 
 impl CompilerName<'_> {
@@ -127,17 +133,17 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let root = root.path().canonicalize().unwrap();
         let at = |name: &str| root.join(name);
-        for folder in ["links", "opt/x/bin", "lib/llvm/bin"] {
+        for folder in ["links", "opt/x/bin", "lib/llvm/bin", "lib/llvm/lib/clang"] {
             std::fs::create_dir_all(at(folder)).unwrap();
         }
         std::fs::write(at("lib/llvm/bin/clang"), "").unwrap();
         symlink("../../../lib/llvm/bin/clang", at("opt/x/bin/clang")).unwrap();
         symlink(at("opt/x/bin/clang"), at("links/clang")).unwrap();
         let folders = folders_of(&at("links/clang"));
-        assert!(folders.contains(&at("links")), "{folders:?}");
-        assert!(folders.contains(&at("opt/x")), "{folders:?}");
-        assert_eq!(folders.last(), Some(&at("lib/llvm")));
-        assert_eq!(folders_of(Path::new("/bin/nonexistent")), [Path::new("/bin")]);
+        let has = |name: &str| folders.contains(&at(name));
+        assert!(has("links") && has("opt/x/bin") && has("lib/llvm/bin"), "{folders:?}");
+        // Not whatever else is beside a `bin`: it may be somebody's home.
+        assert!(has("lib/llvm") && !has("opt/x"), "{folders:?}");
         assert_eq!(folders_of(Path::new("/gcc")), [] as [PathBuf; 0]);
     }
 
