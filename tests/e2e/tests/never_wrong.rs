@@ -3,7 +3,7 @@
 mod common;
 
 use common::{World, finish};
-use support::{Kind, ServerOptions, script};
+use support::{Kind, ServerOptions, impostor};
 
 /// `e_machine` of an ELF object.
 fn machine(object: &[u8]) -> u16 {
@@ -13,10 +13,11 @@ fn machine(object: &[u8]) -> u16 {
 const AARCH64: u16 = 183;
 const X86_64: u16 = 62;
 
-/// A server whose `name` is really `program`.
+/// A server whose `name` is really `program`, and does not say so.
 fn with_impostor(world: &World, name: &str, program: &str) -> support::Server {
     let compilers = world.folder("compilers");
-    script(&compilers.join(name), &format!("exec {program} \"$@\""));
+    let like = format!("/usr/bin/{name}");
+    impostor(&compilers.join(name), &like, &format!("exec {program} \"$@\""));
     let mut options = ServerOptions::new(Kind::Ours);
     options.path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
     options.compilers = vec![name.to_owned()];

@@ -7,7 +7,7 @@ use std::net::TcpListener;
 
 use common::{Ran, World, finish};
 use serde_json::Value;
-use support::{Kind, ServerOptions, program, script};
+use support::{Kind, ServerOptions, impostor, program};
 
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 const DEAD: &str = "127.0.0.1:1";
@@ -170,7 +170,7 @@ fn every_failure_of_a_host_has_its_code_and_exit_status() {
     let server = |name: &str, text: &str| {
         let folder = world.folder(&format!("{name}-compilers"));
         for name in ["gcc", "x86_64-linux-gnu-gcc"] {
-            script(&folder.join(name), text);
+            impostor(&folder.join(name), "/usr/bin/gcc", text);
         }
         let mut options = ours();
         options.path = Some(format!("{}:/usr/bin:/bin", folder.display()));

@@ -17,7 +17,7 @@ use common::held::Held;
 use common::{Ran, World, finish, on};
 use netns::Lab;
 use rustix::process::{Signal, kill_process};
-use support::{Kind, Server, ServerOptions, program, script, wait_until};
+use support::{Kind, Server, ServerOptions, impostor, program, script, wait_until};
 
 const SOURCE: &str = "int answer(void) { return 42; }\n";
 
@@ -215,7 +215,10 @@ fn the_compiler_is_not_whitelisted() {
         world.server("server", &ServerOptions { compilers: vec!["g++".to_owned()], ..ours() });
     Job::new(&world, &server.host("")).check(Expected {
         code: "refused-compiler",
-        texts: &["the compiler `gcc` is not allowed here", "hint: on the server: ln -s"],
+        texts: &[
+            "the compiler `x86_64-linux-gnu-gcc` is not allowed here",
+            "hint: on the server: ln -s",
+        ],
         exit: 110,
     });
 }
@@ -417,7 +420,8 @@ fn the_object_is_another_machines() {
     let world = World::new();
     let compilers = world.folder("compilers");
     for name in ["gcc", "x86_64-linux-gnu-gcc"] {
-        script(&compilers.join(name), "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"");
+        let text = "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"";
+        impostor(&compilers.join(name), "/usr/bin/gcc", text);
     }
     let path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
     let server = world.server("server", &ServerOptions { path, ..ours() });

@@ -8,6 +8,7 @@ use hosts::HostSpec;
 use wire::{ABILITIES_QUESTION, Abilities, Exit};
 
 use crate::Context;
+use crate::cause::Cause;
 use crate::distribute::is_backed_off;
 use crate::remote::{Conversation, Trouble};
 
@@ -37,9 +38,8 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
     let abilities = match ask(context, spec) {
         Ok(abilities) => abilities,
         // An older server of ours, or one of 3.4.
-        Err(Trouble::HungUp | Trouble::Refused { exit: Exit::COMPILER_MISSING, .. }) => {
-            Abilities::default()
-        }
+        Err(Trouble::Refused { exit: Exit::COMPILER_MISSING, .. }) => Abilities::default(),
+        Err(trouble) if Cause::from(&trouble) == Cause::HungUp => Abilities::default(),
         Err(trouble) => return Err(trouble),
     };
     if let Some(state) = state {

@@ -6,12 +6,13 @@
 //! remembered. One that picks compilers by what they are is told that, and asked once.
 
 use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, SystemTime};
 
 use compiler_args::{Job, WantedCompiler};
 use hosts::Host;
-use toolchain::{CompilerVersion, generic_name};
+use toolchain::{CompilerName, CompilerVersion, generic_name};
 
 use crate::cause::Cause;
 use crate::remote::Trouble;
@@ -84,6 +85,9 @@ impl Command {
         }
         let name = command.words[0].clone();
         let family = name.to_str().and_then(Family::of);
+        // What has a name of its own may be a wrapper that adds options, which a server's compiler
+        // of the same version does not.
+        let version = version.filter(|_| is_usual(&name));
         let machine = match (family, version) {
             (None, None) => None,
             _ => machine(context, job, compiler.identity(), ask),
@@ -267,6 +271,12 @@ impl Family {
             _ => None,
         }
     }
+}
+
+/// Whether it is a name that compilers have everywhere, its folder aside.
+fn is_usual(name: &OsStr) -> bool {
+    let name = Path::new(name).file_name().and_then(OsStr::to_str);
+    name.is_some_and(|name| CompilerName::parse(name).is_some())
 }
 
 /// Whether the user has chosen the machine, or an assembler that only this machine may have.

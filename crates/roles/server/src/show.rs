@@ -101,7 +101,8 @@ fn shown(path: &Path) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use inventory::{About, Family, Unknown};
+    use inventory::{About, Unknown};
+    use toolchain::Family;
 
     fn survey() -> Survey {
         let about = About {

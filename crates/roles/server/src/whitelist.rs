@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 
 use compiler_args::WantedCompiler;
 use inventory::{
-    About, Acquaintances, CompilerName, Driver, Found, Places, Surroundings, Unknown, X_TOOLS,
-    folders_of, is_same, is_same_target,
+    About, Acquaintances, Found, Places, Surroundings, Unknown, X_TOOLS, folders_of, is_same,
+    is_same_target,
 };
-use toolchain::Compiler;
+use toolchain::{Compiler, CompilerName, Driver, Family};
 use wire::Exit;
 
 use crate::options::Options;
@@ -221,7 +221,7 @@ impl Whitelist {
         let is_for = |about: &About| {
             about.family.name() == wanted.family()
                 && (is_same_target(&about.target, wanted.target())
-                    || (about.family == inventory::Family::Clang && names_target))
+                    || (about.family == Family::Clang && names_target))
         };
         let fits = |about: &About| is_for(about) && about.version == wanted.version();
         let by_name = self.by_name(name);

@@ -2,39 +2,7 @@
 
 use std::fmt;
 
-use toolchain::CompilerVersion;
-
-/// Compilers that are one program in many versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Family {
-    /// The GNU compilers.
-    Gcc,
-    /// LLVM's.
-    Clang,
-}
-
-impl Family {
-    /// The family as objects name it: `GCC` or `clang`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Family::Gcc => "GCC",
-            Family::Clang => "clang",
-        }
-    }
-
-    /// The family by that name.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Family> {
-        [Family::Gcc, Family::Clang].into_iter().find(|family| family.name() == name)
-    }
-}
-
-impl fmt::Display for Family {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
+use toolchain::{CompilerVersion, Family};
 
 /// What a compiler is, in its own words.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,10 +8,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
-use toolchain::Compiler;
+use toolchain::{Compiler, Family};
 
 use crate::ask::answer;
-use crate::{About, Family, Surroundings};
+use crate::{About, Surroundings};
 
 /// What of GCC decides how an object looks, beside the driver.
 const GCC_PARTS: [&str; 3] = ["cc1", "cc1plus", "as"];

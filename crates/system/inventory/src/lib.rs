@@ -7,15 +7,13 @@
 mod about;
 mod ask;
 mod fingerprint;
-mod name;
 mod places;
 mod same;
 mod target;
 
-pub use about::{About, Family, Unknown};
+pub use about::{About, Unknown};
 pub use ask::{Acquaintances, Surroundings};
 pub use fingerprint::fingerprint;
-pub use name::{CompilerName, Driver};
 pub use places::{Found, Places, X_TOOLS};
 pub use same::{folders_of, is_same};
 pub use target::is_same_target;

@@ -5,9 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use toolchain::{Compiler, Finder};
-
-use crate::CompilerName;
+use toolchain::{Compiler, CompilerName, Finder};
 
 /// Where Arch Linux ARM's packages put cross compilers: `/usr/local/x-tools*/TARGET/bin`.
 pub const X_TOOLS: &str = "/usr/local";

@@ -5,8 +5,6 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use crate::CompilerName;
-
 /// The largest driver that is compared byte for byte.
 const MOST_BYTES: u64 = 64 << 20;
 
@@ -18,7 +16,7 @@ const MOST_LINKS: usize = 16;
 /// parts from where they are.
 ///
 /// The file says nothing about what it does by another name. Who asks for compilers has to compare
-/// what they say of themselves as well; see [`CompilerName`] for C and C++.
+/// what they say of themselves, and their names, as well.
 #[must_use]
 pub fn is_same(one: &Path, other: &Path) -> bool {
     let (Ok(one), Ok(other)) = (one.canonicalize(), other.canonicalize()) else { return false };
@@ -83,19 +81,6 @@ fn is_toolchain(prefix: &Path) -> bool {
         .any(|part| prefix.join(part).is_dir())
 }
 
-impl CompilerName<'_> {
-    /// Whether a file that has both names may do the same by both: a C and a C++ compiler may be one
-    /// file, as Clang's are, and so may those of two families be behind a wrapper.
-    #[must_use]
-    pub fn may_be_same(&self, other: &CompilerName<'_>) -> bool {
-        let is_family = match (self.family(), other.family()) {
-            (Some(one), Some(other)) => one == other,
-            _ => true,
-        };
-        self.driver() == other.driver() && is_family
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -145,17 +130,5 @@ mod tests {
         // Not whatever else is beside a `bin`: it may be somebody's home.
         assert!(has("lib/llvm") && !has("opt/x"), "{folders:?}");
         assert_eq!(folders_of(Path::new("/gcc")), [] as [PathBuf; 0]);
-    }
-
-    #[test]
-    fn c_and_cxx_compilers_are_not_the_same() {
-        let check = |one, other, expected| {
-            let [one, other] = [one, other].map(|name| CompilerName::parse(name).unwrap());
-            assert_eq!(one.may_be_same(&other), expected);
-        };
-        check("gcc", "x86_64-linux-gnu-gcc-12", true);
-        check("cc", "gcc", true);
-        check("clang", "clang++", false);
-        check("gcc", "clang", false);
     }
 }

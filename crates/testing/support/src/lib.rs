@@ -13,4 +13,4 @@ pub use outcome::{Outcome, run};
 pub use programs::{program, workspace};
 pub use recorder::{Recorder, SYSTEM_PATH};
 pub use server::{Kind, Server, ServerOptions};
-pub use world::{World, script};
+pub use world::{World, impostor, script};

@@ -66,6 +66,16 @@ pub fn script(path: &Path, text: &str) {
     set_mode(path, 0o755);
 }
 
+/// Writes a script that says it is the compiler `like` when it is asked what it is, and does what
+/// `text` says when it is to compile.
+///
+/// # Panics
+/// When it cannot be written.
+pub fn impostor(path: &Path, like: &str, text: &str) {
+    let answer = format!("case $1 in -dumpmachine|--version) exec {like} \"$1\";; esac");
+    script(path, &format!("{answer}\n{text}"));
+}
+
 pub(crate) fn set_mode(path: &Path, mode: u32) {
     let permissions = std::fs::Permissions::from_mode(mode);
     std::fs::set_permissions(path, permissions).expect("a test owns its files");

@@ -1,6 +1,38 @@
 //! What the name of a compiler says.
 
-use crate::Family;
+use std::fmt;
+
+/// Compilers that are one program in many versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// The GNU compilers.
+    Gcc,
+    /// LLVM's.
+    Clang,
+}
+
+impl Family {
+    /// The family as objects name it: `GCC` or `clang`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Family::Gcc => "GCC",
+            Family::Clang => "clang",
+        }
+    }
+
+    /// The family by that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Family> {
+        [Family::Gcc, Family::Clang].into_iter().find(|family| family.name() == name)
+    }
+}
+
+impl fmt::Display for Family {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 /// Which of a compiler's two programs a name is: they take the same source for another language.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -68,6 +100,17 @@ impl<'a> CompilerName<'a> {
             "clang" | "clang++" => Some(Family::Clang),
             _ => None,
         }
+    }
+
+    /// Whether a file that has both names may do the same by both: a C and a C++ compiler may be one
+    /// file, as Clang's are, and so may those of two families be behind a wrapper.
+    #[must_use]
+    pub fn may_be_same(&self, other: &CompilerName<'_>) -> bool {
+        let is_family = match (self.family(), other.family()) {
+            (Some(one), Some(other)) => one == other,
+            _ => true,
+        };
+        self.driver() == other.driver() && is_family
     }
 
     /// The target that stands in front.
@@ -149,5 +192,17 @@ mod tests {
         assert_eq!(of("c99-gcc"), (Some(Family::Gcc), Driver::C, None));
         assert_eq!(of("clang++-14"), (Some(Family::Clang), Driver::Cxx, None));
         assert_eq!(of("arm-none-eabi-c++"), (None, Driver::Cxx, Some("arm-none-eabi")));
+    }
+
+    #[test]
+    fn c_and_cxx_compilers_are_not_the_same() {
+        let check = |one, other, expected| {
+            let [one, other] = [one, other].map(|name| CompilerName::parse(name).unwrap());
+            assert_eq!(one.may_be_same(&other), expected);
+        };
+        check("gcc", "x86_64-linux-gnu-gcc-12", true);
+        check("cc", "gcc", true);
+        check("clang", "clang++", false);
+        check("gcc", "clang", false);
     }
 }
