@@ -230,7 +230,7 @@ fn the_compiler_of_a_client_that_hangs_up_ends_with_all_its_children() {
         };
         wait_until(|| (!is_alive(compiler) && !is_alive(grandchild)).then_some(()));
         wait_until(|| world.job_files().is_empty().then_some(()));
-        daemon.wait_for_log("CLI_DISCONN exit:0 sig:0 core:0 ret:107 ");
+        daemon.wait_for_log("CLI_DISCONN exit:107 sig:0 core:0 ret:107 ");
         drop(rest);
     }
 }
@@ -266,7 +266,7 @@ fn a_compiler_that_takes_too_long_is_ended_and_the_client_told() {
     let grandchild = grandchild(&world);
     check_refused(&client.reply(Version::V2), 118, &["1 s", "--job-lifetime"]);
     wait_until(|| (!is_alive(compiler) && !is_alive(grandchild)).then_some(()));
-    daemon.wait_for_log("COMPILE_TIMEOUT exit:0 sig:0 core:0 ret:118 ");
+    daemon.wait_for_log("COMPILE_TIMEOUT exit:118 sig:0 core:0 ret:0 ");
 }
 
 #[test]
