@@ -1,0 +1,384 @@
+//! What one file says of other files, whatever its conditionals come to.
+
+use memchr::memmem::Finder;
+use std::sync::LazyLock;
+
+use crate::text::{Cursor, is_code, is_of_name};
+
+/// What one file says of other files. Every branch of every conditional counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// The files it names, each once, in the order in which they are named first.
+    pub includes: Vec<Include>,
+    /// What in it cannot be followed, each once.
+    pub doubts: Vec<Doubt>,
+}
+
+/// A file that is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Include {
+    /// By what.
+    pub kind: IncludeKind,
+    /// How.
+    pub operand: Operand,
+}
+
+/// By what a file is named.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IncludeKind {
+    /// `#include`, `#import`, `__has_include`: the first one that is found.
+    First,
+    /// `#include_next`, `__has_include_next`: one that comes later.
+    Next,
+}
+
+/// How a file is named.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Operand {
+    /// `"name"`.
+    Quoted(Vec<u8>),
+    /// `<name>`.
+    Angled(Vec<u8>),
+    /// By a macro without arguments, which stands for one of the above.
+    Macro(Vec<u8>),
+}
+
+/// What cannot be followed: a compile that reads such a file has to be preprocessed here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Doubt {
+    /// A name that has to be computed by more than one word.
+    ComputedInclude,
+    /// `#embed`, `__has_embed`.
+    Embed,
+    /// `.incbin`, `.include` in assembler text.
+    AssemblerFile,
+    /// `__DATE__`, `__TIME__`, `__TIMESTAMP__`: the time here.
+    Time,
+    /// `#pragma GCC pch_preprocess`, `#pragma include_alias`, `#pragma GCC dependency`.
+    Pragma,
+    /// Trigraphs: some dialects have them.
+    Trigraph,
+}
+
+/// Words that, wherever they stand outside of comments, are a doubt.
+static DOUBTFUL: LazyLock<Vec<(Finder<'static>, Doubt)>> = LazyLock::new(|| {
+    let words: [(&str, Doubt); 11] = [
+        ("__DATE__", Doubt::Time),
+        ("__TIME__", Doubt::Time),
+        ("__TIMESTAMP__", Doubt::Time),
+        ("__has_embed", Doubt::Embed),
+        (".incbin", Doubt::AssemblerFile),
+        (".include", Doubt::AssemblerFile),
+        ("pch_preprocess", Doubt::Pragma),
+        ("include_alias", Doubt::Pragma),
+        ("GCC dependency", Doubt::Pragma),
+        ("??=", Doubt::Trigraph),
+        ("??/", Doubt::Trigraph),
+    ];
+    words.map(|(word, doubt)| (Finder::new(word), doubt)).into()
+});
+
+static HAS_INCLUDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__has_include"));
+static DIGRAPH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("%:"));
+
+/// Finds out what `text` says of other files.
+#[must_use]
+pub fn scan(text: &[u8]) -> Facts {
+    let mut scan = Scan { text, facts: Facts::default() };
+    for at in memchr::memchr_iter(b'#', text) {
+        scan.directive(at, 1);
+    }
+    for at in DIGRAPH.find_iter(text) {
+        scan.directive(at, 2);
+    }
+    for at in HAS_INCLUDE.find_iter(text) {
+        scan.has_include(at);
+    }
+    for (finder, doubt) in DOUBTFUL.iter() {
+        if finder.find_iter(text).any(|at| *doubt == Doubt::Trigraph || scan.is_word(at)) {
+            scan.doubt(*doubt);
+        }
+    }
+    scan.facts
+}
+
+struct Scan<'a> {
+    text: &'a [u8],
+    facts: Facts,
+}
+
+impl Scan<'_> {
+    fn doubt(&mut self, doubt: Doubt) {
+        if !self.facts.doubts.contains(&doubt) {
+            self.facts.doubts.push(doubt);
+        }
+    }
+
+    fn add(&mut self, kind: IncludeKind, operand: Operand) {
+        let include = Include { kind, operand };
+        if !self.facts.includes.contains(&include) {
+            self.facts.includes.push(include);
+        }
+    }
+
+    /// Whether the word at `at` is no tail of another, and stands in code.
+    fn is_word(&self, at: usize) -> bool {
+        let is_tail = at > 0 && is_of_name(self.text[at - 1]) && is_of_name(self.text[at]);
+        // Assembler text is a string in the source.
+        let is_string = self.text[at] == b'.';
+        !is_tail && (is_string || is_code(self.text, at))
+    }
+
+    /// Looks at what may be a directive: its sign, so many bytes long, stands at `at`.
+    fn directive(&mut self, at: usize, n_sign: usize) {
+        if !begins_line(self.text, at) {
+            return;
+        }
+        let mut cursor = Cursor::new(self.text, at + n_sign);
+        cursor.skip_blanks();
+        match cursor.name().as_slice() {
+            b"include" | b"import" => self.operand(at, IncludeKind::First, &mut cursor),
+            b"include_next" => self.operand(at, IncludeKind::Next, &mut cursor),
+            b"embed" if is_code(self.text, at) => self.doubt(Doubt::Embed),
+            _ => {}
+        }
+    }
+
+    fn operand(&mut self, at: usize, kind: IncludeKind, cursor: &mut Cursor<'_>) {
+        cursor.skip_blanks();
+        let plain = match cursor.peek() {
+            Some(b'"') => cursor.next().and_then(|_| cursor.up_to(b'"')).map(Operand::Quoted),
+            Some(b'<') => cursor.next().and_then(|_| cursor.up_to(b'>')).map(Operand::Angled),
+            Some(byte) if is_of_name(byte) => return self.computed(at, kind, cursor),
+            _ => None,
+        };
+        // What is no name is an error of the source, if it counts at all.
+        if let Some(operand) = plain {
+            self.add(kind, operand);
+        }
+    }
+
+    /// A name that a macro stands for.
+    fn computed(&mut self, at: usize, kind: IncludeKind, cursor: &mut Cursor<'_>) {
+        let name = cursor.name();
+        cursor.skip_blanks();
+        if !is_code(self.text, at) {
+            return;
+        }
+        if matches!(cursor.peek(), None | Some(b'\n' | b'\r')) {
+            self.add(kind, Operand::Macro(name));
+        } else {
+            self.doubt(Doubt::ComputedInclude);
+        }
+    }
+
+    /// `__has_include ( OPERAND )`, and `__has_include_next`. What asks whether there is such a
+    /// question at all has no parenthesis behind it.
+    fn has_include(&mut self, at: usize) {
+        let mut cursor = Cursor::new(self.text, at);
+        let kind = match cursor.name().as_slice() {
+            b"__has_include" | b"__has_include__" => IncludeKind::First,
+            b"__has_include_next" | b"__has_include_next__" => IncludeKind::Next,
+            _ => return,
+        };
+        cursor.skip_blanks();
+        if !self.is_word(at) || !cursor.take(b'(') {
+            return;
+        }
+        cursor.skip_blanks();
+        match cursor.peek() {
+            Some(b'"' | b'<') => self.operand(at, kind, &mut cursor),
+            // A macro around it, as in `#define HAS(x) __has_include(x)`.
+            Some(_) => self.doubt(Doubt::ComputedInclude),
+            None => {}
+        }
+    }
+}
+
+/// Whether nothing but blanks, and perhaps the end of a comment, stands before `at` in its line.
+fn begins_line(text: &[u8], at: usize) -> bool {
+    let mut before = &text[..at];
+    loop {
+        match before {
+            [] | [.., b'\n'] => return true,
+            [rest @ .., b' ' | b'\t' | 0x0b | 0x0c | b'\r'] => before = rest,
+            [.., b'*', b'/'] => return true,
+            // A mark of the encoding.
+            [0xef, 0xbb, 0xbf] => return true,
+            _ => return false,
+        }
+    }
+}
+
+/// The values that `text` gives the macro `name`, if it has no parameters: what stands behind the
+/// name in each `#define`, without blanks around it.
+#[must_use]
+pub fn definitions(text: &[u8], name: &[u8]) -> Definitions {
+    let mut found = Definitions::default();
+    for at in memchr::memmem::find_iter(text, b"define") {
+        let mut cursor = Cursor::new(text, at);
+        if cursor.name() != b"define" || !is_behind_sign(&text[..at]) {
+            continue;
+        }
+        cursor.skip_blanks();
+        if cursor.name() != name {
+            continue;
+        }
+        if cursor.peek() == Some(b'(') {
+            found.has_parameters = true;
+            continue;
+        }
+        cursor.skip_blanks();
+        let mut value = Vec::new();
+        while let Some(byte) = cursor.peek().filter(|byte| *byte != b'\n') {
+            value.push(byte);
+            cursor.next();
+        }
+        let value = value.trim_ascii().to_vec();
+        if !found.values.contains(&value) {
+            found.values.push(value);
+        }
+    }
+    found
+}
+
+/// Whether the sign of a directive, or what may hide one, stands before a word.
+fn is_behind_sign(before: &[u8]) -> bool {
+    let before = before.trim_ascii_end();
+    [&b"#"[..], b"%:", b"*/", b"\\"].iter().any(|sign| before.ends_with(sign))
+}
+
+/// What a text says a macro stands for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Definitions {
+    /// Its values, each once.
+    pub values: Vec<Vec<u8>>,
+    /// Whether it is also defined with parameters.
+    pub has_parameters: bool,
+}
+
+/// Reads the value of a macro as what `#include` would make of it; `None`: more has to be computed.
+#[must_use]
+pub fn operand_of_value(value: &[u8]) -> Option<Operand> {
+    let mut cursor = Cursor::new(value, 0);
+    let operand = match cursor.peek()? {
+        b'"' => cursor.next().and_then(|_| cursor.up_to(b'"')).map(Operand::Quoted),
+        b'<' => cursor.next().and_then(|_| cursor.up_to(b'>')).map(Operand::Angled),
+        byte if is_of_name(byte) => Some(Operand::Macro(cursor.name())),
+        _ => None,
+    }?;
+    cursor.skip_blanks();
+    cursor.peek().is_none().then_some(operand)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn shown(facts: &Facts) -> String {
+        let include = |include: &Include| {
+            let (open, name, close) = match &include.operand {
+                Operand::Quoted(name) => ("\"", name, "\""),
+                Operand::Angled(name) => ("<", name, ">"),
+                Operand::Macro(name) => ("", name, ""),
+            };
+            let sign = if include.kind == IncludeKind::Next { "+" } else { "" };
+            format!("{sign}{open}{}{close}", String::from_utf8_lossy(name))
+        };
+        let includes = facts.includes.iter().map(include);
+        let doubts = facts.doubts.iter().map(|doubt| format!("{doubt:?}"));
+        includes.chain(doubts).collect::<Vec<_>>().join(" ")
+    }
+
+    #[track_caller]
+    fn check(text: &str, expected: &str) {
+        assert_eq!(shown(&scan(text.as_bytes())), expected, "{text}");
+    }
+
+    #[test]
+    fn names_are_found_in_all_their_forms() {
+        check("#include \"a.h\"\n  #  include <b/c.h> // x\n", "\"a.h\" <b/c.h>");
+        check("#include<a>\n#import \"b\"\n#include_next <a>", "<a> \"b\" +<a>");
+        check("/* x\n */ #/**/include/*\n*/ \"a.h\"", "\"a.h\"");
+        check("#in\\\nclu\\ \r\nde \"a\\\n.h\"", "\"a.h\"");
+        check("\u{feff}#include \"a.h\"", "\"a.h\"");
+        check("%:include \"a.h\"", "\"a.h\"");
+        check("#include \"ä b@.h\"\r\n#include \"A.h\"", "\"ä b@.h\" \"A.h\"");
+        check("#if 0\n#include \"a.h\"\n#include \"a.h\"\n#endif", "\"a.h\"");
+    }
+
+    #[test]
+    fn what_is_no_directive_names_nothing() {
+        check("x #include \"a.h\"\nchar *s = \"#include <b>\";", "");
+        check("#includes \"a.h\"\n#define include \"x\"\n#include\n#include <a\n", "");
+        check("/* see\n # include the other file */", "");
+    }
+
+    #[test]
+    fn a_name_may_be_a_macro_and_no_more() {
+        check("#include HEADER\n#include HEADER /* x */", "HEADER");
+        check("#include HEADER(x)", "ComputedInclude");
+        check("#include A B", "ComputedInclude");
+    }
+
+    #[test]
+    fn questions_for_a_file_name_it() {
+        let text = "#if defined(__has_include) && __has_include(<a>) || __has_include ( \"b\" )";
+        check(text, "<a> \"b\"");
+        check("#ifdef __has_include\n#if __has_include_next(<a>)", "+<a>");
+        check("#define HAS(x) __has_include(x)", "ComputedInclude");
+        check("// __has_include(x)", "");
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_a_doubt() {
+        check("const char *t = __TIME__;", "Time");
+        check("// __TIME__\nint my__TIME__;", "");
+        check("asm(\".incbin \\\"x\\\"\");", "AssemblerFile");
+        check("#embed <x>", "Embed");
+        check("a ??= b", "Trigraph");
+    }
+
+    #[test]
+    fn the_values_of_a_macro_are_found() {
+        let text = b"// define A as needed\n#/**/define A <a.h>\n# define A \"b.h\" // x\n#define A(x) x\n#define AB c\n";
+        let found = definitions(text, b"A");
+        assert_eq!(found.values, [&b"<a.h>"[..], b"\"b.h\" // x"]);
+        assert!(found.has_parameters);
+        let operand = |value: &str| operand_of_value(value.as_bytes());
+        assert_eq!(operand("\"b.h\" // x"), Some(Operand::Quoted(b"b.h".to_vec())));
+        assert_eq!(operand("B"), Some(Operand::Macro(b"B".to_vec())));
+        assert_eq!(operand("B(x)"), None);
+        assert_eq!(operand("<a> <b>"), None);
+        assert_eq!(operand(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_it_panic(text in "[#%:in clude<>\"\\\\/*\n\r_has(x)'R?=.]{0,80}") {
+            let facts = scan(text.as_bytes());
+            let _ = definitions(text.as_bytes(), b"x");
+            for include in facts.includes {
+                prop_assert!(include.operand != Operand::Macro(Vec::new()));
+            }
+        }
+
+        /// Whatever stands before a directive's line, short of a comment, a string or a joint that is
+        /// not closed, the directive is found.
+        #[test]
+        fn a_directive_is_found_wherever_it_stands(
+            before in "([a-z0-9 +;'\n#]{0,20}\n)?",
+            blanks in "[ \t]{0,3}",
+            joint in prop::sample::select(vec!["", "\\\n", "\\ \n", "/* x */", "/*\n*/"]),
+        ) {
+            let text = format!("{before}{blanks}#{joint}include{joint} \"a.h\"\nint x;\n");
+            let facts = scan(text.as_bytes());
+            let wanted = Include {
+                kind: IncludeKind::First,
+                operand: Operand::Quoted(b"a.h".to_vec()),
+            };
+            prop_assert!(facts.includes.contains(&wanted), "{:?} {:?}", text, facts);
+        }
+    }
+}

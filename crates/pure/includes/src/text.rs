@@ -1,0 +1,218 @@
+//! Reading source as the preprocessor does, as far as the names of included files need it.
+
+/// Reads bytes of source with joined lines joined: a backslash before the end of a line, blanks
+/// between the two included, is no byte of the source (C11 5.1.1.2, phase 2; GCC and Clang allow
+/// the blanks).
+#[derive(Clone, Copy)]
+pub(crate) struct Cursor<'a> {
+    text: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) fn new(text: &'a [u8], at: usize) -> Cursor<'a> {
+        let mut cursor = Cursor { text, at };
+        cursor.join();
+        cursor
+    }
+
+    /// Where it stands in the text.
+    pub(crate) fn at(self) -> usize {
+        self.at
+    }
+
+    /// The next byte; `None` at the end.
+    pub(crate) fn peek(self) -> Option<u8> {
+        self.text.get(self.at).copied()
+    }
+
+    /// Takes the next byte.
+    pub(crate) fn next(&mut self) -> Option<u8> {
+        let byte = self.peek()?;
+        self.at += 1;
+        self.join();
+        Some(byte)
+    }
+
+    /// Takes the next byte if it is `wanted`.
+    pub(crate) fn take(&mut self, wanted: u8) -> bool {
+        let is_it = self.peek() == Some(wanted);
+        if is_it {
+            self.next();
+        }
+        is_it
+    }
+
+    /// Passes over blanks and comments. Stands at the end of the line or at the next word then.
+    pub(crate) fn skip_blanks(&mut self) {
+        loop {
+            let before = *self;
+            match self.peek() {
+                Some(byte) if is_blank(byte) => drop(self.next()),
+                Some(b'/') => {
+                    self.next();
+                    if self.take(b'*') {
+                        self.skip_comment();
+                    } else if self.take(b'/') {
+                        self.skip_line();
+                    } else {
+                        *self = before;
+                        return;
+                    }
+                }
+                _ => return,
+            }
+        }
+    }
+
+    /// Passes over the rest of a comment that `/*` began.
+    pub(crate) fn skip_comment(&mut self) {
+        let mut was_star = false;
+        while let Some(byte) = self.next() {
+            if was_star && byte == b'/' {
+                return;
+            }
+            was_star = byte == b'*';
+        }
+    }
+
+    /// Goes on to the end of the line.
+    pub(crate) fn skip_line(&mut self) {
+        while self.peek().is_some_and(|byte| byte != b'\n') {
+            self.next();
+        }
+    }
+
+    /// Takes the name that stands here; empty if there is none.
+    pub(crate) fn name(&mut self) -> Vec<u8> {
+        let mut name = Vec::new();
+        while let Some(byte) = self.peek().filter(|byte| is_of_name(*byte)) {
+            name.push(byte);
+            self.next();
+        }
+        name
+    }
+
+    /// Takes everything up to `end`, and `end`. `None` where the line ends before.
+    pub(crate) fn up_to(&mut self, end: u8) -> Option<Vec<u8>> {
+        let mut found = Vec::new();
+        loop {
+            match self.next()? {
+                b'\n' => return None,
+                byte if byte == end => return Some(found),
+                byte => found.push(byte),
+            }
+        }
+    }
+
+    /// Passes over joints of lines.
+    fn join(&mut self) {
+        while self.text.get(self.at) == Some(&b'\\') {
+            let after = &self.text[self.at + 1..];
+            let n_blanks = after.iter().take_while(|byte| is_blank(**byte)).count();
+            match after.get(n_blanks) {
+                Some(b'\n') => self.at += n_blanks + 2,
+                Some(b'\r') if after.get(n_blanks + 1) == Some(&b'\n') => self.at += n_blanks + 3,
+                _ => return,
+            }
+        }
+    }
+}
+
+pub(crate) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | 0x0b | 0x0c)
+}
+
+/// Whether a byte can stand in a name. Bytes above ASCII are parts of letters.
+pub(crate) fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
+}
+
+/// Whether what stands at `place` may be source: it is no part of a comment, a string or a
+/// character for sure.
+pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
+    let mut cursor = Cursor::new(text, 0);
+    let mut is_in_name = false;
+    while cursor.at() < place {
+        let before = cursor;
+        let Some(byte) = cursor.next() else { return true };
+        let was_in_name = std::mem::replace(&mut is_in_name, is_of_name(byte));
+        match byte {
+            b'/' if cursor.take(b'*') => cursor.skip_comment(),
+            b'/' if cursor.take(b'/') => cursor.skip_line(),
+            // Not all dialects have those, so that nobody knows what comes after.
+            b'"' if is_raw(text, before.at()) => return true,
+            b'"' => skip_quoted(&mut cursor, b'"'),
+            // In C++ and C23 also a separator of digits.
+            b'\'' if !was_in_name => skip_quoted(&mut cursor, b'\''),
+            _ => {}
+        }
+    }
+    // Whatever began before it ended behind it.
+    cursor.at() == place
+}
+
+/// Whether the quote at `at` begins a raw string: `R"`, `u8R"` ...
+fn is_raw(text: &[u8], at: usize) -> bool {
+    let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
+    matches!(&text[start..at], b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
+}
+
+/// Passes over a string or character whose first quote was taken. It does not go beyond its line.
+fn skip_quoted(cursor: &mut Cursor<'_>, end: u8) {
+    while let Some(byte) = cursor.peek().filter(|byte| *byte != b'\n') {
+        cursor.next();
+        match byte {
+            b'\\' => drop(cursor.next()),
+            byte if byte == end => return,
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_joined() {
+        let mut cursor = Cursor::new(b"in\\\ncl\\ \t\r\nude x", 0);
+        assert_eq!(cursor.name(), b"include");
+    }
+
+    #[test]
+    fn blanks_and_comments_are_passed_over() {
+        let mut cursor = Cursor::new(b" \t/* a \n * b */ /\\\n* c */x", 0);
+        cursor.skip_blanks();
+        assert_eq!(cursor.peek(), Some(b'x'));
+        let mut cursor = Cursor::new(b" // x \\\n y\nz", 0);
+        cursor.skip_blanks();
+        assert_eq!(cursor.peek(), Some(b'\n'));
+        let mut cursor = Cursor::new(b"/x", 0);
+        cursor.skip_blanks();
+        assert_eq!(cursor.peek(), Some(b'/'));
+    }
+
+    #[track_caller]
+    fn check(text: &str, is: bool) {
+        let place = text.find('#').unwrap();
+        assert_eq!(is_code(text.as_bytes(), place), is, "{text}");
+    }
+
+    #[test]
+    fn comments_and_strings_are_no_code() {
+        check("int x;\n#include X", true);
+        check("/* a\n#include X */", false);
+        check("/* a */\n#include X", true);
+        check("// a \\\n#include X", false);
+        check("// a\n#include X", true);
+        check("char *s = \"#include\";", false);
+        check("char *s = \"\\\"#include\";", false);
+        check("char c = '\"';\n#include X", true);
+        check("int n = 1'000;\n#include X", true);
+        check("auto s = u8R\"x()\"\n#include X)x\";", true);
+        check("auto s = FOOR\"(\";\n#include X", true);
+        // Text that is left out need be no C.
+        check("don't\n#include X", true);
+    }
+}
