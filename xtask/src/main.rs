@@ -87,7 +87,8 @@ fn write_options() -> Result<()> {
 }
 
 /// The programs that people get.
-const PROGRAMS: [&str; 4] = ["distcc", "distccd", "distccmon-text", "lsdistcc"];
+const PROGRAMS: [&str; 5] =
+    ["distcc", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
 
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {

@@ -109,12 +109,18 @@ impl Places {
     /// folder as they are looked at, then by name.
     #[must_use]
     pub fn all(&self) -> Vec<Found> {
+        self.programs(|name| CompilerName::parse(name).is_some())
+    }
+
+    /// The same of every program whose name passes `is_wanted`.
+    #[must_use]
+    pub fn programs(&self, is_wanted: impl Fn(&str) -> bool) -> Vec<Found> {
         let mut all = Vec::new();
         let mut seen = BTreeSet::new();
         for folder in self.folders() {
             for name in entries(&folder) {
                 let Some(name) = name.to_str() else { continue };
-                if CompilerName::parse(name).is_none() {
+                if !is_wanted(name) {
                     continue;
                 }
                 if let Ok(compiler) = self.in_path.at(&folder.join(name)) {

@@ -5,7 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// All programs of ours.
-const PROGRAMS: [&str; 4] = ["distcc", "distccd", "distccmon-text", "lsdistcc"];
+const PROGRAMS: [&str; 5] =
+    ["distcc", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
 
 /// The folder of the workspace.
 #[must_use]
