@@ -383,6 +383,9 @@ fn check_full_disk(kind: Kind, for_the_object: Expected<'_>, for_the_source: Exp
     let long = format!("{SOURCE}{}", "extern int question(void);\n".repeat(40_000));
     world.write("a.c", &long);
     job.check(for_the_source);
+    // A disk is no client.
+    let log = server.log();
+    assert_eq!(log.contains(" CLI_DISCONN "), kind == Kind::Original, "{log}");
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! One connection, from its first byte to the log line about it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::SocketAddr;
@@ -88,7 +88,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         Some(peer) => format!("{}:{}", peer.ip().to_canonical(), peer.port()),
         None => "NOTSOCKET".to_owned(),
     };
-    context.log.write(Level::Info, "serve", &format!("connection from {client}"));
+    context.log.write(Level::Info, "dcc_check_client", &format!("connection from {client}"));
     context.statistics.note_accepted();
     let mut conversation = Conversation {
         context,
@@ -99,7 +99,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     };
     if let Some(peer) = peer.filter(|peer| !context.access.lets_in(peer.ip())) {
         let text = format!("connection from client '{client}' denied by access list");
-        context.log.write(Level::Error, "access", &text);
+        context.log.write(Level::Error, "dcc_check_client", &text);
         context.statistics.note_denied();
         return conversation.turn_away(&Refusal::access_denied(peer.ip()));
     }
@@ -108,7 +108,10 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         Ok(status) => (Outcome::CompileError, status, Exit::SUCCESS),
         Err(Failure::Gone(why)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {why}"));
-            (Outcome::ClientDisconnected, WaitStatus(0), Exit::IO_ERROR)
+            // As 3.4: the compiler that was ended for it has that code as well.
+            let has_begun = !conversation.told.input.is_empty();
+            let code = if has_begun { Exit::IO_ERROR } else { Exit::SUCCESS };
+            (Outcome::ClientDisconnected, WaitStatus::exited(code.code()), Exit::IO_ERROR)
         }
         Err(Failure::Silent(waited)) => {
             let seconds = waited.as_secs();
@@ -135,10 +138,12 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
     };
     let time = start.elapsed();
     let Told { compiler, input } = &conversation.told;
+    let names = [compiler.as_str(), input].join(" ");
     let text = format!(
-        "client: {client} {} time:{}ms {compiler} {input}",
+        "client: {client} {} time:{}ms {}",
         summary(outcome, status, exit),
-        time.as_millis()
+        time.as_millis(),
+        names.trim_end()
     );
     context.log.write(Level::Notice, "dcc_job_summary", &text);
     context.statistics.note_job(outcome, time, compiler, input, Instant::now());
@@ -150,6 +155,11 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
 
 /// How a job ended, in the fields of distcc 3.4's summary line.
 fn summary(outcome: Outcome, status: WaitStatus, exit: Exit) -> String {
+    // As 3.4, which takes a compiler that was ended for one that ended with this code.
+    let (status, exit) = match outcome {
+        Outcome::CompileTimeout => (WaitStatus::exited(exit.code()), Exit::SUCCESS),
+        _ => (status, exit),
+    };
     let core = u8::from(status.signal().is_some() && status.0 & 0x80 != 0);
     format!(
         "{} exit:{} sig:{} core:{core} ret:{exit}",
@@ -157,6 +167,31 @@ fn summary(outcome: Outcome, status: WaitStatus, exit: Exit) -> String {
         status.code().unwrap_or_default(),
         status.signal().unwrap_or_default()
     )
+}
+
+/// How much came how fast, in the words of 3.4.
+fn received(n_bytes: usize, time: Duration) -> String {
+    let seconds = time.as_secs_f64();
+    let kilobytes = n_bytes as f64 / 1024.0 / seconds.max(1e-6);
+    format!("{n_bytes} bytes received in {seconds:.6}s, rate {kilobytes:.0}kB/s")
+}
+
+/// How a compiler ended, in the words of 3.4.
+fn completed(job: &str, status: ExitStatus) -> String {
+    match (status.code(), status.signal()) {
+        (Some(0), _) => format!("{job} on localhost completed ok"),
+        (Some(1), _) => format!("{job} on localhost failed"),
+        (Some(code), _) => format!("{job} on localhost failed with exit code {code}"),
+        (None, signal) => {
+            format!("{job} on localhost died with signal {}", signal.unwrap_or_default())
+        }
+    }
+}
+
+/// The file that the client's command names as its output.
+fn output_name(words: &[OsString]) -> Option<&OsStr> {
+    let at = words.iter().position(|word| word == "-o")?;
+    words.get(at + 1).map(OsString::as_os_str)
 }
 
 struct Conversation<'a> {
@@ -182,6 +217,7 @@ impl<'a> Conversation<'a> {
             .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
         self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
+        self.context.log.write(Level::Info, "", "job complete");
         Ok(reply.status)
     }
 
@@ -191,6 +227,7 @@ impl<'a> Conversation<'a> {
         let mut share = self.context.budget.share();
         let mut buffer = vec![0; READ_BYTES];
         let mut judged = None;
+        let mut source_begin = Instant::now();
         loop {
             self.wait_for_client(self.context.environment.io_timeout)?;
             let n_bytes = match self.connection.receive(&mut buffer, Duration::ZERO) {
@@ -205,16 +242,20 @@ impl<'a> Conversation<'a> {
             if let (None, Some(command)) = (&judged, self.decoder.command()) {
                 let command = command.to_vec();
                 judged = Some(self.judge(command)?);
+                source_begin = Instant::now();
             }
             if let Some(request) = request {
                 if request.version.compresses() {
                     take(&mut share, request.source.len())?;
                 }
                 self.n_extra_bytes += input.len();
+                let time = source_begin.elapsed();
                 let (job, compiler) = match judged {
                     Some(judged) => judged,
                     None => self.judge(request.arguments.clone())?,
                 };
+                let text = received(request.source.len(), time);
+                self.context.log.write(Level::Info, "dcc_r_file_timed", &text);
                 return Ok(Received { request, job, compiler, share });
             }
         }
@@ -237,6 +278,9 @@ impl<'a> Conversation<'a> {
             Failure::Refused(Refusal::new(Exit::BAD_ARGUMENTS, text, refusal.hint()))
         })?;
         self.told.input = job.input_name().to_string_lossy().into_owned();
+        let output = output_name(&words).unwrap_or_default().to_string_lossy();
+        let text = format!("compile from {} to {output}", self.told.input);
+        self.context.log.write(Level::Info, "", &text);
         Ok((job, compiler))
     }
 
@@ -268,6 +312,8 @@ impl<'a> Conversation<'a> {
             stderr,
         };
         let status = self.watch(run)?;
+        let told = format!("{} {}", self.told.compiler, self.told.input);
+        self.context.log.write(Level::Info, "", &completed(&told, status));
         let mut reply = Reply {
             status: WaitStatus(status.into_raw() as u32),
             stderr: messages(&folder.path().join("stderr")),

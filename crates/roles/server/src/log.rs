@@ -87,14 +87,16 @@ impl Log {
         matches!(self.sink, Sink::Stderr)
     }
 
-    /// Writes one line, in one piece. `place` is the part of the server that speaks.
+    /// Writes one line, in one piece. `place` is the part of the server that speaks, by the name of
+    /// 3.4's function where that says the same; empty where it names none.
     pub(crate) fn write(&self, level: Level, place: &str, text: &str) {
         if level > self.level {
             return;
         }
         let pid = std::process::id();
         let text = escaped(text);
-        let line = format!("distccd[{pid}] ({place}) {}{text}\n", level.word());
+        let place = if place.is_empty() { String::new() } else { format!("({place}) ") };
+        let line = format!("distccd[{pid}] {place}{}{text}\n", level.word());
         let _ = match &self.sink {
             Sink::Stderr => std::io::stderr().write_all(line.as_bytes()),
             Sink::File(file) => {
@@ -103,7 +105,7 @@ impl Log {
             }
             Sink::Syslog(socket) => {
                 let priority = FACILITY + level as u8;
-                let line = format!("<{priority}>distccd[{pid}]: ({place}) {}{text}", level.word());
+                let line = format!("<{priority}>distccd[{pid}]: {place}{}{text}", level.word());
                 socket.send(line.as_bytes()).map(drop)
             }
         };

@@ -71,6 +71,10 @@ pub(crate) fn run(
         "start",
         &format!("listening on {address}, pid {}", std::process::id()),
     );
+    let path = environment.path.to_string_lossy();
+    log.write(Level::Info, "start", &format!("daemon's PATH is {path}"));
+    let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
+    log.write(Level::Info, "start", &format!("{n_processors} CPUs online on this server"));
     log.write(Level::Info, "start", &format!("allowing up to {} active jobs", options.n_jobs));
     let context = Context {
         environment,

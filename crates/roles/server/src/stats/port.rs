@@ -105,7 +105,7 @@ impl Port {
                 }
                 let client = format!("{}:{}", peer.ip().to_canonical(), peer.port());
                 let text = format!("connection from client '{client}' denied by access list");
-                self.context.log.write(Level::Error, "stats", &text);
+                self.context.log.write(Level::Error, "dcc_check_client", &text);
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
