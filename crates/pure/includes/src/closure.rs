@@ -1,8 +1,9 @@
 //! The closure: which files a compile may read, by the names under which the compiler opens them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::condition::Condition;
 use crate::facts::{Doubt, Facts, Include, IncludeKind, Operand, definitions, operand_of_value};
 
 /// How many macros may stand for each other before that counts as endless.
@@ -57,6 +58,9 @@ pub struct Compile {
     pub included: Vec<Vec<u8>>,
     /// Macros of the command line (`-D`): name, value. A value with parameters is left out.
     pub macros: Vec<(Vec<u8>, Vec<u8>)>,
+    /// The macros that the compiler defines by itself, by name (`-dM -E`). `None`: not known, and any
+    /// may be defined.
+    pub own_macros: Option<Arc<HashSet<Vec<u8>>>>,
     /// Where the compiler looks.
     pub search: Search,
 }
@@ -96,11 +100,13 @@ impl Closure {
             closure: Closure::default(),
             seen: HashMap::new(),
             open: Vec::new(),
+            defined: compile.macros.iter().map(|(name, _)| name.clone()).collect(),
+            asleep: Vec::new(),
             computed: Vec::new(),
             looked: HashMap::new(),
         };
         walk.start();
-        while walk.follow() || walk.compute() {}
+        while walk.follow() || walk.wake() || walk.compute() {}
         walk.closure
     }
 }
@@ -113,10 +119,22 @@ struct Walk<'a> {
     seen: HashMap<Vec<u8>, FileId>,
     /// Those whose own includes have not been followed.
     open: Vec<(Vec<u8>, FileId)>,
+    /// Macros that are defined somewhere.
+    defined: HashSet<Vec<u8>>,
+    /// What does not count as long as no more macros are defined, and where it stands.
+    asleep: Vec<(Vec<u8>, Said, Condition)>,
     /// Includes by macros: the file that has it, and the macro.
     computed: Vec<(Vec<u8>, Include)>,
     /// What was looked for already.
     looked: HashMap<Vec<u8>, Found>,
+}
+
+/// One thing that a file says.
+#[derive(Clone, Debug)]
+enum Said {
+    Include(Include),
+    Define(Vec<u8>),
+    Doubt(Doubt),
 }
 
 impl Walk<'_> {
@@ -125,7 +143,7 @@ impl Walk<'_> {
         match self.look(&source) {
             Found::File(file) => {
                 self.add(source.clone(), file);
-                for include in &self.files.facts(file).includes {
+                for (include, _) in &self.files.facts(file).includes {
                     self.look_for_precompiled(&source, include);
                 }
             }
@@ -174,16 +192,49 @@ impl Walk<'_> {
     fn follow(&mut self) -> bool {
         let Some((name, file)) = self.open.pop() else { return false };
         let facts = self.files.facts(file);
-        for doubt in &facts.doubts {
-            self.doubt(&name, ClosureDoubt::Told(*doubt));
-        }
-        for include in &facts.includes {
-            match include.operand {
-                Operand::Macro(_) => self.computed.push((name.clone(), include.clone())),
-                Operand::Quoted(_) | Operand::Angled(_) => drop(self.resolve(&name, include)),
+        let defines = facts.defines.iter().map(|(name, on)| (Said::Define(name.clone()), on));
+        let doubts = facts.doubts.iter().map(|(doubt, on)| (Said::Doubt(*doubt), on));
+        let includes =
+            facts.includes.iter().map(|(include, on)| (Said::Include(include.clone()), on));
+        for (said, condition) in defines.chain(doubts).chain(includes) {
+            if self.may_hold(condition) {
+                self.hear(&name, &said);
+            } else {
+                self.asleep.push((name.clone(), said, condition.clone()));
             }
         }
         true
+    }
+
+    /// Hears what counts now that more macros are defined. False when there is nothing.
+    fn wake(&mut self) -> bool {
+        let asleep = std::mem::take(&mut self.asleep);
+        let n_before = asleep.len();
+        for (name, said, condition) in asleep {
+            if self.may_hold(&condition) {
+                self.hear(&name, &said);
+            } else {
+                self.asleep.push((name, said, condition));
+            }
+        }
+        self.asleep.len() < n_before
+    }
+
+    fn may_hold(&self, condition: &Condition) -> bool {
+        let Some(own) = &self.compile.own_macros else { return *condition != Condition::Never };
+        condition.may_hold(&|name| self.defined.contains(name) || own.contains(name))
+    }
+
+    /// Takes in what the file `name` says.
+    fn hear(&mut self, name: &[u8], said: &Said) {
+        match said {
+            Said::Define(defined) => drop(self.defined.insert(defined.clone())),
+            Said::Doubt(doubt) => self.doubt(name, ClosureDoubt::Told(*doubt)),
+            Said::Include(include) => match include.operand {
+                Operand::Macro(_) => self.computed.push((name.to_vec(), include.clone())),
+                Operand::Quoted(_) | Operand::Angled(_) => drop(self.resolve(name, include)),
+            },
+        }
     }
 
     /// Adds what `include`, which stands in `includer`, may mean. False when there is nothing.
@@ -489,6 +540,30 @@ mod tests {
         check(&with_pch, &tree, "a.c x.h inc/p.h:PrecompiledHeader p.h:Missing");
         let closure = Closure::of(&compile("b.c", &[], &[]), &mut Tree(tree.to_vec()));
         assert_eq!(closure.doubts, [(b"b.c".to_vec(), ClosureDoubt::Missing)]);
+    }
+
+    #[test]
+    fn what_nobody_defines_leads_nowhere() {
+        let tree = [
+            ("a.c", "#ifdef OTHER_SYSTEM\n#include <other.h>\n#endif\n#include <this.h>\n"),
+            ("inc/other.h", ""),
+            ("inc/this.h", "#if HERE > 1\n#define LATE\n#include <late.h>\n#endif\n"),
+            ("inc/late.h", "#ifdef LATE\n#define GIVEN_LATE 1\n#endif\n"),
+        ];
+        let mut compile = compile("a.c", &[], &["inc"]);
+        check(&compile, &tree, "a.c inc/late.h inc/other.h inc/this.h");
+        compile.own_macros = Some(Arc::default());
+        check(&compile, &tree, "a.c inc/this.h");
+        compile.own_macros = Some(Arc::new(HashSet::from([b"HERE".to_vec()])));
+        check(&compile, &tree, "a.c inc/late.h inc/this.h");
+        // Defined behind it, in another file: it may come before it.
+        compile.macros = vec![(b"X".to_vec(), b"1".to_vec())];
+        let tree = [
+            ("a.c", "#if defined(A) && X\n#include <other.h>\n#endif\n#include <this.h>\n"),
+            ("inc/other.h", ""),
+            ("inc/this.h", "#define A\n"),
+        ];
+        check(&compile, &tree, "a.c inc/other.h inc/this.h");
     }
 
     #[test]

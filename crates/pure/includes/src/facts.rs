@@ -1,17 +1,25 @@
-//! What one file says of other files, whatever its conditionals come to.
+//! What one file says of other files, and on what condition.
 
-use memchr::memmem::Finder;
+use std::collections::HashMap;
+use std::hash::Hash;
 use std::sync::LazyLock;
 
+use memchr::memmem::Finder;
+
+use crate::branches::Branches;
+use crate::condition::Condition;
 use crate::text::{Cursor, is_code, is_of_name};
 
-/// What one file says of other files. Every branch of every conditional counts.
+/// What one file says of other files, each thing once, in the order in which it is said first, and
+/// with what has to hold for it to count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
-    /// The files it names, each once, in the order in which they are named first.
-    pub includes: Vec<Include>,
-    /// What in it cannot be followed, each once.
-    pub doubts: Vec<Doubt>,
+    /// The files it names.
+    pub includes: Vec<(Include, Condition)>,
+    /// The macros it defines.
+    pub defines: Vec<(Vec<u8>, Condition)>,
+    /// What in it cannot be followed.
+    pub doubts: Vec<(Doubt, Condition)>,
 }
 
 /// A file that is named.
@@ -84,7 +92,13 @@ static DIGRAPH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("%:"));
 /// Finds out what `text` says of other files.
 #[must_use]
 pub fn scan(text: &[u8]) -> Facts {
-    let mut scan = Scan { text, facts: Facts::default() };
+    let mut scan = Scan {
+        text,
+        branches: Branches::of(text),
+        includes: Told::default(),
+        defines: Told::default(),
+        doubts: Told::default(),
+    };
     for at in memchr::memchr_iter(b'#', text) {
         scan.directive(at, 1);
     }
@@ -96,29 +110,58 @@ pub fn scan(text: &[u8]) -> Facts {
     }
     for (finder, doubt) in DOUBTFUL.iter() {
         if finder.find_iter(text).any(|at| *doubt == Doubt::Trigraph || scan.is_word(at)) {
-            scan.doubt(*doubt);
+            scan.doubts.add(*doubt, Condition::Maybe);
         }
     }
-    scan.facts
+    Facts { includes: scan.includes.list, defines: scan.defines.list, doubts: scan.doubts.list }
 }
 
 struct Scan<'a> {
     text: &'a [u8],
-    facts: Facts,
+    branches: Branches,
+    includes: Told<Include>,
+    defines: Told<Vec<u8>>,
+    doubts: Told<Doubt>,
+}
+
+/// Things that are told, each once.
+struct Told<T> {
+    list: Vec<(T, Condition)>,
+    places: HashMap<T, usize>,
+}
+
+impl<T> Default for Told<T> {
+    fn default() -> Told<T> {
+        Told { list: Vec::new(), places: HashMap::new() }
+    }
+}
+
+impl<T: Clone + Eq + Hash> Told<T> {
+    /// Adds a thing. Told again, it counts on either condition.
+    fn add(&mut self, thing: T, condition: Condition) {
+        if condition == Condition::Never {
+            return;
+        }
+        match self.places.get(&thing) {
+            Some(place) => {
+                let known = &mut self.list[*place].1;
+                *known = std::mem::replace(known, Condition::Maybe).or(condition);
+            }
+            None => {
+                self.places.insert(thing.clone(), self.list.len());
+                self.list.push((thing, condition));
+            }
+        }
+    }
 }
 
 impl Scan<'_> {
-    fn doubt(&mut self, doubt: Doubt) {
-        if !self.facts.doubts.contains(&doubt) {
-            self.facts.doubts.push(doubt);
-        }
+    fn doubt(&mut self, at: usize, doubt: Doubt) {
+        self.doubts.add(doubt, self.branches.at(at));
     }
 
-    fn add(&mut self, kind: IncludeKind, operand: Operand) {
-        let include = Include { kind, operand };
-        if !self.facts.includes.contains(&include) {
-            self.facts.includes.push(include);
-        }
+    fn add(&mut self, at: usize, kind: IncludeKind, operand: Operand) {
+        self.includes.add(Include { kind, operand }, self.branches.at(at));
     }
 
     /// Whether the word at `at` is no tail of another, and stands in code.
@@ -139,7 +182,11 @@ impl Scan<'_> {
         match cursor.name().as_slice() {
             b"include" | b"import" => self.operand(at, IncludeKind::First, &mut cursor),
             b"include_next" => self.operand(at, IncludeKind::Next, &mut cursor),
-            b"embed" if is_code(self.text, at) => self.doubt(Doubt::Embed),
+            b"embed" if is_code(self.text, at) => self.doubt(at, Doubt::Embed),
+            b"define" => {
+                cursor.skip_blanks();
+                self.defines.add(cursor.name(), self.branches.at(at));
+            }
             _ => {}
         }
     }
@@ -154,7 +201,7 @@ impl Scan<'_> {
         };
         // What is no name is an error of the source, if it counts at all.
         if let Some(operand) = plain {
-            self.add(kind, operand);
+            self.add(at, kind, operand);
         }
     }
 
@@ -166,9 +213,9 @@ impl Scan<'_> {
             return;
         }
         if matches!(cursor.peek(), None | Some(b'\n' | b'\r')) {
-            self.add(kind, Operand::Macro(name));
+            self.add(at, kind, Operand::Macro(name));
         } else {
-            self.doubt(Doubt::ComputedInclude);
+            self.doubt(at, Doubt::ComputedInclude);
         }
     }
 
@@ -189,7 +236,7 @@ impl Scan<'_> {
         match cursor.peek() {
             Some(b'"' | b'<') => self.operand(at, kind, &mut cursor),
             // A macro around it, as in `#define HAS(x) __has_include(x)`.
-            Some(_) => self.doubt(Doubt::ComputedInclude),
+            Some(_) => self.doubt(at, Doubt::ComputedInclude),
             None => {}
         }
     }
@@ -277,7 +324,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(facts: &Facts) -> String {
-        let include = |include: &Include| {
+        let include = |(include, _): &(Include, Condition)| {
             let (open, name, close) = match &include.operand {
                 Operand::Quoted(name) => ("\"", name, "\""),
                 Operand::Angled(name) => ("<", name, ">"),
@@ -287,7 +334,7 @@ mod tests {
             format!("{sign}{open}{}{close}", String::from_utf8_lossy(name))
         };
         let includes = facts.includes.iter().map(include);
-        let doubts = facts.doubts.iter().map(|doubt| format!("{doubt:?}"));
+        let doubts = facts.doubts.iter().map(|(doubt, _)| format!("{doubt:?}"));
         includes.chain(doubts).collect::<Vec<_>>().join(" ")
     }
 
@@ -305,7 +352,8 @@ mod tests {
         check("\u{feff}#include \"a.h\"", "\"a.h\"");
         check("%:include \"a.h\"", "\"a.h\"");
         check("#include \"ä b@.h\"\r\n#include \"A.h\"", "\"ä b@.h\" \"A.h\"");
-        check("#if 0\n#include \"a.h\"\n#include \"a.h\"\n#endif", "\"a.h\"");
+        check("#if A\n#include \"a.h\"\n#include \"a.h\"\n#endif", "\"a.h\"");
+        check("#if 0\n#include \"a.h\"\n#endif", "");
     }
 
     #[test]
@@ -341,6 +389,15 @@ mod tests {
     }
 
     #[test]
+    fn what_is_told_twice_counts_on_either_condition() {
+        let text = b"#ifdef A\n#include <x>\n#define M\n#endif\n#ifdef B\n#include <x>\n#endif";
+        let facts = scan(text);
+        let holds = |name: &'static [u8]| facts.includes[0].1.may_hold(&|other| other == name);
+        assert!(holds(b"A") && holds(b"B") && !holds(b"C"));
+        assert_eq!(facts.defines, [(b"M".to_vec(), Condition::defined(b"A"))]);
+    }
+
+    #[test]
     fn the_values_of_a_macro_are_found() {
         let text = b"// define A as needed\n#/**/define A <a.h>\n# define A \"b.h\" // x\n#define A(x) x\n#define AB c\n";
         let found = definitions(text, b"A");
@@ -359,7 +416,7 @@ mod tests {
         fn no_text_makes_it_panic(text in "[#%:in clude<>\"\\\\/*\n\r_has(x)'R?=.]{0,80}") {
             let facts = scan(text.as_bytes());
             let _ = definitions(text.as_bytes(), b"x");
-            for include in facts.includes {
+            for (include, _) in facts.includes {
                 prop_assert!(include.operand != Operand::Macro(Vec::new()));
             }
         }
@@ -378,7 +435,8 @@ mod tests {
                 kind: IncludeKind::First,
                 operand: Operand::Quoted(b"a.h".to_vec()),
             };
-            prop_assert!(facts.includes.contains(&wanted), "{:?} {:?}", text, facts);
+            let is_found = facts.includes.iter().any(|(include, _)| *include == wanted);
+            prop_assert!(is_found, "{:?} {:?}", text, facts);
         }
     }
 }

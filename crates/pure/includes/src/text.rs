@@ -52,7 +52,7 @@ impl<'a> Cursor<'a> {
                 Some(b'/') => {
                     self.next();
                     if self.take(b'*') {
-                        self.skip_comment();
+                        let _ = self.skip_comment();
                     } else if self.take(b'/') {
                         self.skip_line();
                     } else {
@@ -65,14 +65,28 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over the rest of a comment that `/*` began.
-    pub(crate) fn skip_comment(&mut self) {
+    /// Passes over the rest of a comment that `/*` began. False if it does not end.
+    pub(crate) fn skip_comment(&mut self) -> bool {
         let mut was_star = false;
         while let Some(byte) = self.next() {
             if was_star && byte == b'/' {
-                return;
+                return true;
             }
             was_star = byte == b'*';
+        }
+        false
+    }
+
+    /// Passes over a string or character whose first quote was taken. It does not go beyond its
+    /// line.
+    pub(crate) fn skip_quoted(&mut self, end: u8) {
+        while let Some(byte) = self.peek().filter(|byte| *byte != b'\n') {
+            self.next();
+            match byte {
+                b'\\' => drop(self.next()),
+                byte if byte == end => return,
+                _ => {}
+            }
         }
     }
 
@@ -138,13 +152,15 @@ pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
         let Some(byte) = cursor.next() else { return true };
         let was_in_name = std::mem::replace(&mut is_in_name, is_of_name(byte));
         match byte {
-            b'/' if cursor.take(b'*') => cursor.skip_comment(),
+            b'/' if cursor.take(b'*') => {
+                let _ = cursor.skip_comment();
+            }
             b'/' if cursor.take(b'/') => cursor.skip_line(),
             // Not all dialects have those, so that nobody knows what comes after.
             b'"' if is_raw(text, before.at()) => return true,
-            b'"' => skip_quoted(&mut cursor, b'"'),
+            b'"' => cursor.skip_quoted(b'"'),
             // In C++ and C23 also a separator of digits.
-            b'\'' if !was_in_name => skip_quoted(&mut cursor, b'\''),
+            b'\'' if !was_in_name => cursor.skip_quoted(b'\''),
             _ => {}
         }
     }
@@ -153,21 +169,9 @@ pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
 }
 
 /// Whether the quote at `at` begins a raw string: `R"`, `u8R"` ...
-fn is_raw(text: &[u8], at: usize) -> bool {
+pub(crate) fn is_raw(text: &[u8], at: usize) -> bool {
     let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
     matches!(&text[start..at], b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
-}
-
-/// Passes over a string or character whose first quote was taken. It does not go beyond its line.
-fn skip_quoted(cursor: &mut Cursor<'_>, end: u8) {
-    while let Some(byte) = cursor.peek().filter(|byte| *byte != b'\n') {
-        cursor.next();
-        match byte {
-            b'\\' => drop(cursor.next()),
-            byte if byte == end => return,
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]
