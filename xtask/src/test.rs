@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 18] = [
+const PACKAGES: [&str; 19] = [
     "distcc",
     "distcc-pump",
     "makepkg",
@@ -24,6 +24,7 @@ const PACKAGES: [&str; 18] = [
     "nftables",
     "openssh-client",
     "openssh-server",
+    "systemd",
 ];
 
 /// The workspaces beside the main one.

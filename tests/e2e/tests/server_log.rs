@@ -81,7 +81,10 @@ fn each_job_is_a_line_with_its_result_and_its_numbers() {
         let mut client = connect(daemon.port);
         client.write_all(&request("gcc -O3 -c d.c -o d.o", SOURCE)).unwrap();
         close_sending(&client);
-        assert_eq!(wait_for(&daemon, "CLI_DISCONN").numbers, [107, 0, 0, 107]);
+        let numbers = wait_for(&daemon, "CLI_DISCONN").numbers;
+        assert_eq!(numbers[..3], [107, 0, 0]);
+        // 3.4 has it right most times.
+        assert!(numbers[3] == 107 || kind == Kind::Original, "{numbers:?}");
 
         daemon.ask(b"GARBAGE and more of it");
         let bad = wait_for(&daemon, "REJ_BAD_REQ");

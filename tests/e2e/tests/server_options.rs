@@ -52,8 +52,9 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("--version", DAEMON, "help_and_version_go_to_standard_output"),
 ];
 
-/// Options that others look after.
-const ELSEWHERE: [&str; 1] = ["--sandbox"];
+/// Options of ours alone, which whole suites are about.
+const ELSEWHERE: [&str; 5] =
+    ["--sandbox", "--target", "--compiler-folder", "--show-compilers", "--json"];
 
 const SOURCE: &str = "int x;\n";
 const COMMAND: &str = "gcc -c a.c -o a.o";

@@ -14,6 +14,7 @@ use common::{Ran, World, finish};
 use support::{Kind, Recorder, Server, ServerOptions, program, script, wait_until};
 
 const HERE: &str = "tests/e2e/tests/variables.rs";
+const SYSTEMD: &str = "tests/e2e/tests/systemd.rs";
 const SERVER_JOBS: &str = "programs/distccd/tests/jobs.rs";
 const CLEAN: &str = "a_compiler_works_in_its_own_folder_with_nothing_of_the_daemons";
 const COLORS: &str = "colors_are_for_terminals_that_show_them";
@@ -91,6 +92,10 @@ const TABLE: &[(&str, &str, &str)] = &[
         "programs/distccd/tests/daemon.rs",
         "variables_without_effect_have_none",
     ),
+    ("LISTEN_FDS", SYSTEMD, "a_socket_that_is_handed_over_is_served"),
+    ("LISTEN_PID", SYSTEMD, "a_socket_that_is_handed_over_is_served"),
+    ("LISTEN_FDNAMES", SYSTEMD, "a_socket_unit_starts_the_service_for_the_first_client"),
+    ("NOTIFY_SOCKET", SYSTEMD, "the_service_runs_hardened_with_its_sandbox"),
     ("DISTCCD_PRINCIPAL", "tests/e2e/tests/server_options.rs", "the_principal_is_shown"),
     ("DISTCCD_PATH", SERVER_JOBS, "distccd_path_says_where_compilers_are"),
     ("USER", SERVER_JOBS, CLEAN),

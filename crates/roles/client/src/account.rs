@@ -134,8 +134,7 @@ impl Account {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let source = self.source.take().or_else(|| source_word(words)).unwrap_or_default();
         let (n_sent, n_received) = self.traffic.get();
-        let session =
-            rustix::process::getsid(None).map_or(0, |session| session.as_raw_nonzero().get());
+        let session = sys::session::number();
         state.record(&Record {
             started: micros(started),
             took: micros(self.started_here.elapsed()),

@@ -21,10 +21,26 @@ pub struct Environment {
     pub save_temps: bool,
     /// `DISTCCD_PRINCIPAL`: the server's name for GSS-API, which `--show-principal` shows.
     pub principal: Option<OsString>,
+    /// What a service manager handed over, and where it listens. Source: sd_listen_fds(3) and
+    /// sd_notify(3).
+    pub service_manager: ServiceManager,
     /// What compilers get to see of the rest.
     pub for_compilers: Vec<(OsString, OsString)>,
     /// What was wrong with the above, for the log.
     pub complaints: Vec<String>,
+}
+
+/// The words of a service manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceManager {
+    /// `LISTEN_PID`: to whom the descriptors are handed over.
+    pub listen_pid: Option<u32>,
+    /// `LISTEN_FDS`: how many, beginning with number 3.
+    pub n_listen_fds: usize,
+    /// `LISTEN_FDNAMES`: their names.
+    pub listen_fd_names: Vec<String>,
+    /// `NOTIFY_SOCKET`: whom to tell that we are ready.
+    pub notify_socket: Option<OsString>,
 }
 
 /// Variables that compilers get. Others could change what they make: `CPATH`, `GCC_EXEC_PREFIX`,
@@ -67,6 +83,15 @@ impl Environment {
         let n_command_words = number("DISTCC_CMDLIST_NUMWORDS", 1).clamp(1, 1000) as usize;
         let path = variable("DISTCCD_PATH").or(variable("PATH"));
         let path = path.unwrap_or(OsStr::new("/usr/local/bin:/usr/bin:/bin")).to_owned();
+        let word = |name: &str| variable(name).and_then(OsStr::to_str);
+        let service_manager = ServiceManager {
+            listen_pid: word("LISTEN_PID").and_then(|pid| pid.parse().ok()),
+            n_listen_fds: word("LISTEN_FDS").and_then(|number| number.parse().ok()).unwrap_or(0),
+            listen_fd_names: word("LISTEN_FDNAMES")
+                .map(|names| names.split(':').map(str::to_owned).collect())
+                .unwrap_or_default(),
+            notify_socket: variable("NOTIFY_SOCKET").map(OsStr::to_owned),
+        };
         let is_passed_on = |name: &OsString| {
             PASSED_ON.iter().any(|passed| name == passed)
                 || name.as_encoded_bytes().starts_with(b"LC_")
@@ -80,6 +105,7 @@ impl Environment {
             io_timeout,
             save_temps: variable("DISTCC_SAVE_TEMPS").is_some_and(|value| value != "0"),
             principal: variable("DISTCCD_PRINCIPAL").map(OsStr::to_owned),
+            service_manager,
             for_compilers: for_compilers.collect(),
             complaints,
         }

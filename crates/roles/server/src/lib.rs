@@ -18,17 +18,19 @@ mod options;
 mod outcome;
 mod refusal;
 mod restored;
+mod search_path;
 mod show;
 mod slots;
 mod stats;
 mod supervisor;
+mod systemd;
 mod targets;
 mod whitelist;
 mod worker;
 
 use std::ffi::OsString;
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -38,7 +40,7 @@ use sandbox::Sandbox;
 use transport::Connection;
 use wire::{Exit, Limits};
 
-pub use environment::Environment;
+pub use environment::{Environment, ServiceManager};
 
 use access::AccessList;
 use budget::Budget;
@@ -47,6 +49,7 @@ use log::{Level, Log};
 use options::{Mode, Options, Request};
 use slots::Slots;
 use stats::Statistics;
+use systemd::Handed;
 use targets::{BadTarget, Targets};
 use whitelist::Whitelist;
 use worker::Stop;
@@ -136,15 +139,32 @@ fn complain(text: &str, hint: &str, exit: Exit) -> ExitCode {
 }
 
 fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
-    let is_inetd = match options.mode {
-        Mode::Inetd => true,
-        Mode::Daemon => false,
-        // As distcc 3.4 guesses: a socket comes from inetd, anything else from a person.
-        Mode::Guess => rustix::net::sockopt::socket_type(std::io::stdin()).is_ok(),
+    let handed = match options.mode {
+        Mode::Inetd => Handed::Nothing,
+        Mode::Daemon | Mode::Guess => systemd::take(&environment.service_manager)?,
     };
-    let log = Log::open(options.log_file.as_deref(), options.log_stderr, options.log_level);
+    let is_inetd = match (&handed, options.mode) {
+        (Handed::Client(_), _) | (_, Mode::Inetd) => true,
+        (Handed::Listeners { .. }, _) | (_, Mode::Daemon) => false,
+        // As distcc 3.4 guesses: a socket comes from inetd, anything else from a person.
+        (Handed::Nothing, Mode::Guess) => {
+            rustix::net::sockopt::socket_type(std::io::stdin()).is_ok()
+        }
+    };
+    let log = Log::open(options.log_file.as_deref(), options.log_stderr, options.log_level)
+        .map_err(|(path, error)| {
+            Failure::new(
+                Exit::IO_ERROR,
+                format!("could not open the log file {}: {error}", path.display()),
+                "make its folder, and the file for the user that starts the server, as in: \
+                 install -o distcc -m 640 /dev/null FILE",
+            )
+        })?;
     for complaint in environment.complaints.iter().chain(&options.complaints) {
         log.write(Level::Warning, "settings", complaint);
+    }
+    for complaint in search_path::complaints(&environment.path) {
+        log.write(Level::Warning, "settings", &complaint);
     }
     if options.nice != 0 {
         // Before root is dropped: a negative value needs it.
@@ -164,9 +184,13 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
             let text = "--zeroconf has no effect with --inetd: who listens is somebody else";
             log.write(Level::Warning, "settings", text);
         }
-        return serve_inetd(options, environment, whitelist, access, log);
+        let client = match handed {
+            Handed::Client(client) => Some(client),
+            Handed::Nothing | Handed::Listeners { .. } => None,
+        };
+        return serve_inetd(options, environment, whitelist, access, log, client);
     }
-    supervisor::run(options, environment, whitelist, access, log)
+    supervisor::run(options, environment, whitelist, access, log, handed)
 }
 
 /// Who may connect. With no `--allow` at all only private networks may, except over inetd, where
@@ -218,13 +242,14 @@ fn targets(options: &Options) -> Result<Targets, Failure> {
     Ok(targets)
 }
 
-/// Serves the one job that comes over standard input.
+/// Serves the one job that comes over standard input, or from the client that systemd handed over.
 fn serve_inetd(
     options: &Options,
     environment: Environment,
     whitelist: Whitelist,
     access: AccessList,
     log: Log,
+    client: Option<OwnedFd>,
 ) -> Result<Exit, Failure> {
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
@@ -234,8 +259,13 @@ fn serve_inetd(
     let no_copy = |error: std::io::Error| {
         Failure::new(Exit::IO_ERROR, format!("standard input: {error}"), "")
     };
-    let input = std::io::stdin().as_fd().try_clone_to_owned().map_err(no_copy)?;
-    let output = std::io::stdout().as_fd().try_clone_to_owned().map_err(no_copy)?;
+    let (input, output) = match client {
+        Some(client) => (client.try_clone().map_err(no_copy)?, client),
+        None => (
+            std::io::stdin().as_fd().try_clone_to_owned().map_err(no_copy)?,
+            std::io::stdout().as_fd().try_clone_to_owned().map_err(no_copy)?,
+        ),
+    };
     let connection = Connection::from_pipes(input, output).map_err(no_copy)?;
     let stop = Stop::new().map_err(no_copy)?;
     let context = Arc::new(Context {

@@ -7,6 +7,7 @@ use wire::Exit;
 
 use crate::Failure;
 use crate::options::Options;
+use crate::systemd::Handed;
 
 /// Where clients come in. The worker inherits them, and the next worker again.
 #[derive(Debug)]
@@ -18,13 +19,19 @@ pub(crate) struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what the options say.
-    pub(crate) fn bind(options: &Options) -> Result<Listeners, Failure> {
-        let stats = |port| bind(options, port, "--stats-port");
-        Ok(Listeners {
-            jobs: bind(options, options.port, "--port")?,
-            stats: options.stats_port.map(stats).transpose()?,
-        })
+    /// Takes what was handed over, and binds what else the options say.
+    pub(crate) fn open(options: &Options, handed: Handed) -> Result<Listeners, Failure> {
+        let bind_stats =
+            || options.stats_port.map(|port| bind(options, port, "--stats-port")).transpose();
+        match handed {
+            Handed::Listeners { jobs, stats: Some(stats) } => {
+                Ok(Listeners { jobs, stats: Some(stats) })
+            }
+            Handed::Listeners { jobs, stats: None } => Ok(Listeners { jobs, stats: bind_stats()? }),
+            Handed::Client(_) | Handed::Nothing => {
+                Ok(Listeners { jobs: bind(options, options.port, "--port")?, stats: bind_stats()? })
+            }
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The log: distcc 3.4's lines, to syslog, a file or standard error.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::net::UnixDatagram;
 use std::path::Path;
 
@@ -59,27 +59,24 @@ pub(crate) struct Log {
 const FACILITY: u8 = 3 << 3;
 
 impl Log {
-    /// Opens `file`, or standard error, or syslog, while we are still root. Where that fails, standard error
-    /// gets one line and the log goes to syslog, as with distcc 3.4.
-    pub(crate) fn open(file: Option<&Path>, to_stderr: bool, level: Level) -> Log {
+    /// Opens `file`, or standard error, or syslog, while we are still root.
+    ///
+    /// # Errors
+    /// The file that cannot be opened, and why. distcc 3.4 goes on without it.
+    pub(crate) fn open(
+        file: Option<&Path>,
+        to_stderr: bool,
+        level: Level,
+    ) -> Result<Log, (&Path, io::Error)> {
         let sink = match file {
             _ if to_stderr => Sink::Stderr,
-            Some(path) => match OpenOptions::new().append(true).create(true).open(path) {
-                Ok(file) => Sink::File(file),
-                Err(error) => {
-                    eprintln!(
-                        "distccd[{}] ERROR: could not open the log file {}: {error}; logging to \
-                         syslog instead\n      hint: make the file, and let the server's user \
-                         write it",
-                        std::process::id(),
-                        path.display()
-                    );
-                    syslog()
-                }
-            },
+            Some(path) => {
+                let opened = OpenOptions::new().append(true).create(true).open(path);
+                Sink::File(opened.map_err(|error| (path, error))?)
+            }
             None => syslog(),
         };
-        Log { sink, level }
+        Ok(Log { sink, level })
     }
 
     /// Whether somebody has to close standard error with care: the log is written there.

@@ -22,6 +22,7 @@ use crate::log::{Level, Log};
 use crate::options::Options;
 use crate::slots::Slots;
 use crate::stats::Statistics;
+use crate::systemd::{self, Handed};
 use crate::whitelist::Whitelist;
 use crate::worker::{self, Stop, stop_signals, watch_signals};
 use crate::{Context, Environment, Failure, LIMITS, SOURCE_BYTES, identity, temporary_root};
@@ -45,10 +46,11 @@ pub(crate) fn run(
     whitelist: Whitelist,
     access: AccessList,
     log: Log,
+    handed: Handed,
 ) -> Result<Exit, Failure> {
     // Everything that may fail comes before the daemon leaves its terminal, and everything that
     // may need root before it leaves root.
-    let listeners = Listeners::bind(options)?;
+    let listeners = Listeners::open(options, handed)?;
     let pid_file = PidFile::open(options, &log);
     identity::drop_root(options, &log)?;
     let temporary = temporary_root(&environment)?;
@@ -92,6 +94,12 @@ pub(crate) fn run(
         job_lifetime: options.job_lifetime,
         announced_jobs: options.zeroconf.then_some(options.n_jobs),
     };
+    let status = format!(
+        "serving on {address}, {} jobs at once; sandbox: {}",
+        options.n_jobs,
+        context.confinement.name()
+    );
+    systemd::ready(&context.environment.service_manager, &status);
     // The end by `--lifetime` is one by a signal, and would come too early for those that watch it.
     stop_signals().thread_block().map_err(|error| no_descriptor(error.into()))?;
     end_after(options.lifetime);
@@ -140,6 +148,7 @@ fn serve_alone(mut context: Context, listeners: &Listeners) -> io::Result<Option
     context.sandbox = context.confinement.start(&context.log).map_err(io::Error::other)?;
     let context = Arc::new(context);
     let signal = worker::run(&context, listeners)?;
+    systemd::stopping(&context.environment.service_manager);
     context.log.write(Level::Notice, "stop", &format!("stopping: {}", signal.as_str()));
     context.temporary.remove();
     Ok(Some(signal))
@@ -173,6 +182,7 @@ fn supervise(context: Context, listeners: &Listeners) -> io::Result<Option<Signa
         let signal = wait_for_worker(&signals, worker)?;
         if let Some(signal) = signal {
             log.write(Level::Notice, "stop", &format!("stopping: {}", signal.as_str()));
+            systemd::stopping(&kept.environment.service_manager);
             stop_worker(worker);
             clean_up(temporary, log);
             temporary.remove();

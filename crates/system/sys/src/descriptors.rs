@@ -1,7 +1,7 @@
 //! Descriptors that are known by their number alone.
 
 use std::io;
-use std::os::fd::RawFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 
 /// Writes all of `bytes` to a descriptor that somebody else opened for us and told us the number
 /// of, as ccache does.
@@ -28,6 +28,26 @@ pub fn write_to(descriptor: RawFd, bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
+/// A copy of a descriptor that the caller of this program opened for it and told it the number of, as
+/// systemd does. The original stays, and is no longer inherited by others; nor is the copy.
+///
+/// # Errors
+/// When there is no such descriptor.
+pub fn inherited(descriptor: RawFd) -> io::Result<OwnedFd> {
+    // SAFETY: The calls touch no memory; a number that is no open descriptor is an error of theirs.
+    let copy = unsafe {
+        if libc::fcntl(descriptor, libc::F_SETFD, libc::FD_CLOEXEC) == -1 {
+            return Err(io::Error::last_os_error());
+        }
+        libc::fcntl(descriptor, libc::F_DUPFD_CLOEXEC, 3)
+    };
+    if copy == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: The descriptor is new, so nobody else owns it.
+    Ok(unsafe { OwnedFd::from_raw_fd(copy) })
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Seek};
@@ -48,5 +68,16 @@ mod tests {
         file.read_to_string(&mut text).unwrap();
         assert_eq!(text, "text");
         assert!(write_to(-1, b"text").is_err());
+    }
+
+    #[test]
+    fn an_inherited_descriptor_is_copied() {
+        let (reader, mut writer) = io::pipe().unwrap();
+        let mut copy = io::PipeReader::from(inherited(reader.as_raw_fd()).unwrap());
+        io::Write::write_all(&mut writer, b"x").unwrap();
+        let mut text = [0];
+        copy.read_exact(&mut text).unwrap();
+        assert_eq!(&text, b"x");
+        assert!(inherited(-1).is_err());
     }
 }

@@ -6,5 +6,6 @@ pub mod child;
 pub mod descriptors;
 pub mod fork;
 pub mod locks;
+pub mod session;
 pub mod tcp;
 pub mod tidy_on_signal;
