@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 19] = [
+const PACKAGES: [&str; 23] = [
     "distcc",
     "distcc-pump",
     "makepkg",
@@ -16,7 +16,11 @@ const PACKAGES: [&str; 19] = [
     "g++",
     "clang",
     "gcc-aarch64-linux-gnu",
+    "g++-aarch64-linux-gnu",
     "libc6-dev-arm64-cross",
+    "g++-arm-linux-gnueabihf",
+    "libc6-dev-armhf-cross",
+    "qemu-user",
     "iproute2",
     "avahi-daemon",
     "avahi-utils",

@@ -16,8 +16,8 @@ pub(crate) fn text(survey: &Survey) -> String {
         let may_run = match &compiler.denied {
             None => "yes".to_owned(),
             Some(denied) => {
-                let refusal = refusal(compiler, denied);
-                format!("no: {refusal}; {}", refusal.hint())
+                let (reason, remedy) = why_not(compiler, denied);
+                format!("no: {reason}; {remedy}")
             }
         };
         rows.push(match &compiler.about {
@@ -71,7 +71,7 @@ pub(crate) fn json(survey: &Survey) -> String {
 
 fn compiler(compiler: &Surveyed) -> Value {
     let about = compiler.about.as_ref().ok();
-    let refusal = compiler.denied.as_ref().map(|denied| refusal(compiler, denied));
+    let (reason, remedy) = compiler.denied.as_ref().map(|denied| why_not(compiler, denied)).unzip();
     json!({
         "path": compiler.path.to_string_lossy(),
         "target": about.map(|about| &about.target),
@@ -80,13 +80,19 @@ fn compiler(compiler: &Surveyed) -> Value {
         "unknown": compiler.about.as_ref().err().map(ToString::to_string),
         "fingerprint": compiler.fingerprint,
         "allowed": compiler.denied.is_none(),
-        "reason": refusal.as_ref().map(ToString::to_string),
-        "remedy": refusal.as_ref().map(Refusal::hint),
+        "reason": reason,
+        "remedy": remedy,
     })
 }
 
-fn refusal(compiler: &Surveyed, denied: &Denied) -> Refusal {
-    Refusal::compiler(&shown(&compiler.path), denied, false)
+/// Why a compiler may not run, and what mends that.
+fn why_not(compiler: &Surveyed, denied: &Denied) -> (String, String) {
+    // Shorter than for those who do not see the table.
+    if let Denied::NotListed { place, remedy, .. } = denied {
+        return (format!("not in {place}"), remedy.clone());
+    }
+    let refusal = Refusal::compiler(&shown(&compiler.path), denied, false);
+    (refusal.to_string(), refusal.hint().to_owned())
 }
 
 fn missing(name: &str) -> Refusal {
