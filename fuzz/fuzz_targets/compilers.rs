@@ -20,6 +20,7 @@ fuzz_target!(|input: &str| {
         assert!(!first.contains(['/', '\0', ' ']));
         assert!(name.may_be_same(&name));
     }
+    let _ = About::named_target(first);
     assert_eq!(is_same_target(first, rest), is_same_target(rest, first));
     if let Some(lack) = Lack::from_bytes(input.as_bytes()) {
         assert_eq!(lack.to_bytes(), input.as_bytes());

@@ -273,6 +273,10 @@ impl<'a> Conversation<'a> {
             let is_marked = WantedCompiler::of_command(&words).is_some();
             Failure::Refused(Refusal::compiler(&self.told.compiler, &denied, is_marked))
         })?;
+        if compiler.name != words[0] {
+            let (name, program) = (&self.told.compiler, compiler.compiler.program.display());
+            self.context.log.write(Level::Info, "serve", &format!("{name} here: {program}"));
+        }
         let job = server_job(&words).map_err(|refusal| {
             let text = format!("this command is not run for others: {refusal}");
             Failure::Refused(Refusal::new(Exit::BAD_ARGUMENTS, text, refusal.hint()))

@@ -29,6 +29,13 @@ impl fmt::Display for Unknown {
 const LONGEST: usize = 64;
 
 impl About {
+    /// The target that Clang's answer to `--version` names: it then need not be asked for it.
+    #[must_use]
+    pub fn named_target(version: &str) -> Option<&str> {
+        let is_clang = version.lines().next()?.contains("clang version ");
+        version.lines().find_map(|line| line.strip_prefix("Target: ")).filter(|_| is_clang)
+    }
+
     /// Reads the answers to `-dumpmachine` and `--version`.
     ///
     /// # Errors
@@ -104,6 +111,14 @@ mod tests {
             "Ubuntu clang version 14.0.0-1ubuntu1\n",
             Some(("x86_64-pc-linux-gnu", Family::Clang, "14.0.0")),
         );
+    }
+
+    #[test]
+    fn clang_names_its_target_along_with_its_version() {
+        let clang = "Debian clang version 14.0.6\nTarget: x86_64-pc-linux-gnu\n";
+        assert_eq!(About::named_target(clang), Some("x86_64-pc-linux-gnu"));
+        assert_eq!(About::named_target(&format!("gcc (GCC) 12.2.0{GNU}Target: x")), None);
+        assert_eq!(About::named_target(""), None);
     }
 
     #[test]

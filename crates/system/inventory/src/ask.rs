@@ -6,7 +6,7 @@ use std::io::{self, Read};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -44,10 +44,11 @@ pub struct Surroundings {
     pub variables: Vec<(OsString, OsString)>,
 }
 
-/// Compilers that were asked, and what they said. Many threads may ask at once.
+/// Compilers that were asked, and what they said. Many threads may ask at once: one of them does,
+/// and the others wait for what comes of it.
 #[derive(Debug, Default)]
 pub struct Acquaintances {
-    known: Mutex<HashMap<String, Answer>>,
+    known: Mutex<HashMap<String, Arc<Mutex<Option<Answer>>>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -70,21 +71,25 @@ impl Acquaintances {
     /// # Errors
     /// Why it is not known.
     pub fn ask(&self, compiler: &Compiler, surroundings: &Surroundings) -> Result<About, Unknown> {
-        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(answer) = lock().get(compiler.identity()).filter(|answer| answer.holds()) {
+        let place = self.place(compiler.identity());
+        // A compiler that does not answer keeps up those only who need it.
+        let mut answer = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(answer) = answer.as_ref().filter(|answer| answer.holds()) {
             return answer.said.clone();
         }
-        // Not under the lock: a compiler that does not answer keeps up those only who need it.
         let said = about(compiler, surroundings);
-        let answer = Answer { said: said.clone(), at: Instant::now() };
-        let mut known = lock();
-        if known.len() >= MOST_KNOWN {
-            known.retain(|_, answer| answer.holds());
-        }
-        if known.len() < MOST_KNOWN {
-            known.insert(compiler.identity().to_owned(), answer);
-        }
+        *answer = Some(Answer { said: said.clone(), at: Instant::now() });
         said
+    }
+
+    /// Where the answer of the compiler of that identity is kept, or will be.
+    fn place(&self, identity: &str) -> Arc<Mutex<Option<Answer>>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= MOST_KNOWN && !known.contains_key(identity) {
+            // Files that were replaced, most likely. Who is still asking keeps its place.
+            known.clear();
+        }
+        Arc::clone(known.entry(identity.to_owned()).or_default())
     }
 }
 
@@ -93,7 +98,12 @@ fn about(compiler: &Compiler, surroundings: &Surroundings) -> Result<About, Unkn
         answer(compiler, surroundings, question)
             .map_err(|error| Unknown(format!("it does not answer to {question}: {error}")))
     };
-    About::read(&ask("-dumpmachine")?, &ask("--version")?)
+    let version = ask("--version")?;
+    let machine = match About::named_target(&version) {
+        Some(target) => target.to_owned(),
+        None => ask("-dumpmachine")?,
+    };
+    About::read(&machine, &version)
 }
 
 /// What `compiler` prints when it is run with one word.
@@ -233,7 +243,12 @@ mod tests {
             let compiler = finder.find(OsStr::new("gcc")).unwrap();
             acquaintances.ask(&compiler, &surroundings).unwrap().version
         };
-        assert_eq!((ask(), ask()), ("9.1.0".to_owned(), "9.1.0".to_owned()));
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+            for thread in threads {
+                assert_eq!(thread.join().unwrap(), "9.1.0");
+            }
+        });
         assert_eq!(std::fs::read_to_string(&count).unwrap().len(), 4);
         write(&program, &script("9.1.10"));
         assert_eq!(ask(), "9.1.10");
