@@ -149,6 +149,7 @@ fn a_job_is_told_step_by_step_at_level_info() {
             place(&format!("(dcc_check_client) connection from {address}")),
             place("compile from a.c to b.o"),
             place(&format!("(dcc_r_file_timed) {} bytes received in 0.", SOURCE.len())),
+            place("(dcc_collect_child) cc times: user "),
             place("gcc a.c on localhost completed ok"),
             place("job complete"),
             place("(dcc_job_summary) client: "),
@@ -159,9 +160,39 @@ fn a_job_is_told_step_by_step_at_level_info() {
             assert!(log.contains(text), "{kind:?}: no `{text}` in {log}");
         }
 
+        let [user, system, minor, major] = costs(told[places[3]]);
+        match kind {
+            // Nobody has seen another number there.
+            Kind::Original => assert_eq!([user, system, minor, major], [0.0; 4]),
+            _ => assert!(user + system > 0.0 && user + system < 60.0 && minor > 100.0, "{told:?}"),
+        }
+
         daemon.ask(&request("gcc -c a.c -o a.o", "int x\n"));
         daemon.wait_for_line("gcc a.c on localhost failed");
     }
+}
+
+/// The four numbers of a line about what a compiler has cost.
+fn costs(line: &str) -> [f64; 4] {
+    let read = || {
+        let line = line.strip_prefix("(dcc_collect_child) cc times: user ")?;
+        let (user, line) = line.split_once("s, system ")?;
+        let (system, line) = line.split_once("s, ")?;
+        let (minor, line) = line.split_once(" minflt, ")?;
+        let numbers = [user, system, minor, line.strip_suffix(" majflt")?];
+        Some(numbers.map(|number| number.parse().unwrap()))
+    };
+    read().unwrap_or_else(|| panic!("cannot be read: {line}"))
+}
+
+#[test]
+fn without_a_sandbox_the_costs_are_told_as_well() {
+    let world = World::new();
+    let daemon = start(Kind::Ours, &world, &["--log-level", "info", "--sandbox", "off"]);
+    daemon.ask(&request("gcc -c a.c -o b.o", SOURCE));
+    let line = daemon.wait_for_line("cc times: ");
+    let [user, system, minor, _] = costs(line.split_once("] ").unwrap().1);
+    assert!(user + system > 0.0 && minor > 100.0, "{line}");
 }
 
 #[test]

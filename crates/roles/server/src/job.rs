@@ -12,7 +12,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use compiler_args::{ServerJob, WantedCompiler, server_job};
-use process::{Ending, JobFolder, Run};
+use process::{Ending, JobFolder, Run, Usage};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
@@ -174,6 +174,17 @@ fn received(n_bytes: usize, time: Duration) -> String {
     let seconds = time.as_secs_f64();
     let kilobytes = n_bytes as f64 / 1024.0 / seconds.max(1e-6);
     format!("{n_bytes} bytes received in {seconds:.6}s, rate {kilobytes:.0}kB/s")
+}
+
+/// What a compiler has cost, in the words of 3.4, where all numbers are 0.
+fn cc_times(usage: &Usage) -> String {
+    format!(
+        "cc times: user {:.6}s, system {:.6}s, {} minflt, {} majflt",
+        usage.user.as_secs_f64(),
+        usage.system.as_secs_f64(),
+        usage.n_minor_faults,
+        usage.n_major_faults
+    )
 }
 
 /// How a compiler ended, in the words of 3.4.
@@ -383,7 +394,11 @@ impl<'a> Conversation<'a> {
                 running.wait(&watched, deadline)
             };
             match ending.map_err(failed)? {
-                Ending::Ended(status) => return Ok(status),
+                Ending::Ended(status) => {
+                    let text = cc_times(&running.usage());
+                    self.context.log.write(Level::Info, "dcc_collect_child", &text);
+                    return Ok(status);
+                }
                 Ending::TimedOut => {
                     let seconds = self.context.job_lifetime.unwrap_or_default().as_secs();
                     return Err(Failure::Refused(Refusal::new(

@@ -10,6 +10,8 @@ use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
+use sys::usage::Usage;
+
 use crate::Run;
 
 /// How long a compiler may take to end after SIGTERM.
@@ -24,6 +26,7 @@ pub(crate) struct Group {
     child: Child,
     group: Pid,
     process: Option<OwnedFd>,
+    usage: Usage,
 }
 
 impl Group {
@@ -43,7 +46,7 @@ impl Group {
         let child = command.spawn()?;
         let group = Pid::from_child(&child);
         let process = pidfd_open(group, PidfdFlags::empty()).ok();
-        Ok(Group { child, group, process })
+        Ok(Group { child, group, process, usage: Usage::default() })
     }
 
     /// What becomes readable when the compiler ends. `None`: one has to look from time to time.
@@ -57,7 +60,14 @@ impl Group {
             return Ok(None);
         }
         self.end_rest();
-        self.child.wait().map(Some)
+        let (status, usage) = sys::usage::wait(self.group.as_raw_pid())?;
+        self.usage = usage;
+        Ok(Some(status))
+    }
+
+    /// What the compiler has cost, and what it has started and waited for; nothing before its end.
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// Ends the whole group: politely first, then not.

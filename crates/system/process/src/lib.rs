@@ -10,3 +10,4 @@ pub use folder::{JobFolder, TempRoot};
 pub use orphans::end_orphans;
 pub use run::{Ending, Run, Running};
 pub use sandbox::Failure;
+pub use sys::usage::Usage;

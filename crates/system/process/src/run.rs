@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use sandbox::{Failure, Job, Sandbox, Task};
+use sys::usage::Usage;
 
 use crate::group::Group;
 
@@ -163,6 +164,15 @@ impl Running {
                 group.status().map_err(|error: io::Error| Failure::Broken(error.to_string()))
             }
             Kind::Confined(job) => Ok(job.status()?.map(ExitStatus::from_raw)),
+        }
+    }
+
+    /// What the compiler has cost, and what it has started; nothing before its end.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        match &self.kind {
+            Kind::Grouped(group) => group.usage(),
+            Kind::Confined(job) => job.usage(),
         }
     }
 

@@ -17,6 +17,8 @@ use rustix::thread::{CapabilitySet, CapabilitySets, set_capabilities, set_no_new
 use sys::fork::{Fork, exit_at_once, fork};
 
 use crate::kernel::{self, Children};
+use sys::usage::Usage;
+
 use crate::message::{Answer, MOST_TASK_BYTES, Step, Task};
 use crate::starter::{Failed, Setup, User, die_with, in_step};
 use crate::{Level, landlock_rules, send_with, view};
@@ -31,7 +33,8 @@ pub(crate) fn run(
     stderr: OwnedFd,
 ) -> ! {
     let answer = match confine_and_run(setup, user, starter, &socket, stdout, stderr) {
-        Ok(status) => Answer::Ended(status),
+        // Nothing of it is left that has not been waited for.
+        Ok(status) => Answer::Ended(status, Usage::of_children()),
         Err((step, error)) => Answer::Failed(step, error),
     };
     let _ = send_with(&socket, &answer.encode(), &[]);

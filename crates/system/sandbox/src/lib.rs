@@ -38,6 +38,7 @@ use rustix::net::{
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
 use rustix::process::{Signal, pidfd_send_signal};
+use sys::usage::Usage;
 
 pub use cgroup::{GroupLimits, Groups};
 pub use limits::Limits;
@@ -234,7 +235,8 @@ impl Sandbox {
             Err(error) => return Err(Failure::broken("the starter does not answer", error)),
         };
         let group = self.group(&process)?;
-        let job = Job { socket: ours, process, has_ended: false, _group: group };
+        let job =
+            Job { socket: ours, process, has_ended: false, usage: Usage::default(), _group: group };
         let length = (bytes.len() as u32).to_le_bytes();
         send_all(&job.socket, &length, deadline)
             .and_then(|()| send_all(&job.socket, &bytes, deadline))
@@ -266,6 +268,7 @@ pub struct Job {
     /// The first process of the job.
     process: OwnedFd,
     has_ended: bool,
+    usage: Usage,
     /// Is gone after the processes.
     _group: Option<Group>,
 }
@@ -285,14 +288,21 @@ impl Job {
     pub fn status(&mut self) -> Result<Option<i32>, Failure> {
         match receive(&self.socket, Instant::now()) {
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
-            Ok((Answer::Ended(status), _)) => {
+            Ok((Answer::Ended(status, usage), _)) => {
                 self.has_ended = true;
+                self.usage = usage;
                 Ok(Some(status))
             }
             Ok((Answer::Failed(step, error), _)) => Err(failed(step, error)),
             Ok((Answer::Started, _)) => Err(Failure::Broken("a job started twice".to_owned())),
             Err(error) => Err(Failure::broken("a job was lost", error)),
         }
+    }
+
+    /// What the program has cost, and all that it has started; nothing before its end.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        self.usage
     }
 
     /// Ends the job with everything that it has started, and waits until it is gone.

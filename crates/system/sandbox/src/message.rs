@@ -3,6 +3,9 @@
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sys::usage::Usage;
 
 /// What to run, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +101,8 @@ pub(crate) enum Answer {
     Started,
     /// The step of this number failed, with this error number.
     Failed(Step, i32),
-    /// The program ended, with this raw wait status.
-    Ended(i32),
+    /// The program ended, with this raw wait status, and the job has cost so much.
+    Ended(i32, Usage),
 }
 
 /// A step on the way to a running job.
@@ -156,25 +159,49 @@ impl Step {
 }
 
 impl Answer {
-    pub(crate) const LEN: usize = 6;
+    pub(crate) const LEN: usize = 6 + 4 * 8;
 
     pub(crate) fn encode(self) -> [u8; Answer::LEN] {
-        let (kind, step, number) = match self {
-            Answer::Started => (0, 0, 0),
-            Answer::Failed(step, error) => (1, step as u8, error),
-            Answer::Ended(status) => (2, 0, status),
+        let (kind, step, number, usage) = match self {
+            Answer::Started => (0, 0, 0, Usage::default()),
+            Answer::Failed(step, error) => (1, step as u8, error, Usage::default()),
+            Answer::Ended(status, usage) => (2, 0, status, usage),
         };
-        let [a, b, c, d] = number.to_le_bytes();
-        [kind, step, a, b, c, d]
+        let mut bytes = [0; Answer::LEN];
+        let (head, rest) = bytes.split_at_mut(6);
+        head[0] = kind;
+        head[1] = step;
+        head[2..].copy_from_slice(&i32::to_le_bytes(number));
+        let numbers = [
+            usage.user.as_micros() as u64,
+            usage.system.as_micros() as u64,
+            usage.n_minor_faults,
+            usage.n_major_faults,
+        ];
+        for (place, number) in rest.chunks_exact_mut(8).zip(numbers) {
+            place.copy_from_slice(&number.to_le_bytes());
+        }
+        bytes
     }
 
     pub(crate) fn decode(bytes: [u8; Answer::LEN]) -> Option<Answer> {
-        let [kind, step, number @ ..] = bytes;
-        let number = i32::from_le_bytes(number);
+        let [kind, step, a, b, c, d, rest @ ..] = bytes;
+        let number = i32::from_le_bytes([a, b, c, d]);
+        let mut numbers = [0; 4];
+        for (number, place) in numbers.iter_mut().zip(rest.chunks_exact(8)) {
+            *number = u64::from_le_bytes(place.try_into().ok()?);
+        }
+        let [user, system, n_minor_faults, n_major_faults] = numbers;
+        let usage = Usage {
+            user: Duration::from_micros(user),
+            system: Duration::from_micros(system),
+            n_minor_faults,
+            n_major_faults,
+        };
         match kind {
             0 => Some(Answer::Started),
             1 => Some(Answer::Failed(*Step::ALL.get(usize::from(step))?, number)),
-            2 => Some(Answer::Ended(number)),
+            2 => Some(Answer::Ended(number, usage)),
             _ => None,
         }
     }
@@ -228,10 +255,19 @@ mod tests {
             let answer = Answer::Failed(step, 13);
             assert_eq!(Answer::decode(answer.encode()), Some(answer), "{}", step.name());
         }
-        for answer in [Answer::Started, Answer::Ended(-1)] {
+        let usage = Usage {
+            user: Duration::from_micros(u64::MAX),
+            system: Duration::from_micros(1),
+            n_minor_faults: 2,
+            n_major_faults: 3,
+        };
+        for answer in [Answer::Started, Answer::Ended(-1, usage)] {
             assert_eq!(Answer::decode(answer.encode()), Some(answer));
         }
-        assert_eq!(Answer::decode([3, 0, 0, 0, 0, 0]), None);
-        assert_eq!(Answer::decode([1, 99, 0, 0, 0, 0]), None);
+        for (kind, step) in [(3, 0), (1, 99)] {
+            let mut bytes = Answer::Started.encode();
+            (bytes[0], bytes[1]) = (kind, step);
+            assert_eq!(Answer::decode(bytes), None);
+        }
     }
 }

@@ -9,3 +9,4 @@ pub mod locks;
 pub mod session;
 pub mod tcp;
 pub mod tidy_on_signal;
+pub mod usage;
