@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use discovery::{Address, judge};
+use discovery::{Address, gccs_text, judge};
 use fuzz as _;
 use hosts::{Host, HostList};
 use libfuzzer_sys::fuzz_target;
@@ -33,6 +33,9 @@ fuzz_target!(|input: (u16, &[u8])| {
         }
     }
     let Ok(found) = judge(&addresses, port, &txt) else { return };
+    let gccs = gccs_text(&found.gccs);
+    let again = judge(&addresses, port, &[("gccs", gccs.as_bytes())]).expect("the same addresses");
+    assert_eq!(again.gccs, found.gccs);
     let list = HostList::parse(&found.to_string()).expect("an entry of a host list");
     assert_eq!(list.hosts.len(), 1);
     assert!((1..=256).contains(&list.hosts[0].n_slots));

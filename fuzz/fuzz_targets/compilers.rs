@@ -6,9 +6,9 @@ use std::ffi::OsString;
 
 use compiler_args::WantedCompiler;
 use fuzz as _;
-use inventory::{About, is_same_target};
+use inventory::About;
 use libfuzzer_sys::fuzz_target;
-use toolchain::CompilerName;
+use toolchain::{CompilerName, is_same_target};
 use wire::Lack;
 
 fuzz_target!(|input: &str| {

@@ -226,6 +226,35 @@ fn the_originals_client_compiles_on_our_server() {
 }
 
 #[test]
+fn a_board_finds_a_server_that_has_its_compiler_among_others() {
+    let place = Place::new();
+    let board = place.world.folder("board");
+    script(&board.join("gcc"), "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"");
+    let path = format!("{}:/usr/bin:/bin", board.display());
+    let found = || {
+        let mut command = place.on("green", program("lsdistcc"));
+        finish(command.args(["--zeroconf", "-v"]).env("PATH", &path))
+    };
+    let mut server = place.our_server();
+    wait_until("its gcc is found to be another", || found().stderr.contains("its gcc is"));
+    assert_eq!(found().stdout, "");
+    server.end_by(Signal::TERM);
+    let whitelist = place.folder("red", "whitelist");
+    let link = whitelist.join("aarch64-linux-gnu-gcc");
+    std::os::unix::fs::symlink("/bin/true", link).unwrap();
+    let server = place.our_server();
+    wait_until("the board finds the server", || found().stdout == "10.77.0.1:3632/3\n");
+    wait_until("the server has compiled", || {
+        let mut command = place.on("green", program("distcc"));
+        command.env("DISTCC_HOSTS", "+zeroconf").env("PATH", &path);
+        let ran = finish(command.args(["gcc", "-O2", "-c", "a.c"]));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        place.world.check_object("aarch64-linux-gnu-gcc", &["-O2", "-c", "a.c"], "a.o");
+        n_compiled(&server) > 0
+    });
+}
+
+#[test]
 fn our_client_finds_our_server_without_avahi() {
     let place = Place::new();
     let server = place.our_server();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use discovery::Found;
 use statedir::{FoundHosts, StateDir};
-use toolchain::{Finder, Gcc};
+use toolchain::{Finder, Gcc, is_same_target};
 
 use crate::complain;
 use crate::options::Options;
@@ -103,7 +103,8 @@ impl Suiting<'_> {
 
     fn suits(&self, server: &Found) -> bool {
         let (Some(ours), Some((version, machine))) = (&self.gcc, &server.gcc) else { return true };
-        let suits = (&ours.version, &ours.machine) == (version, machine);
+        let suits = (&ours.version, &ours.machine) == (version, machine)
+            || server.gccs.iter().any(|gcc| is_that(gcc, ours));
         if !suits {
             let text = format!(
                 "its gcc is {version} for {machine}, that of this machine {} for {}",
@@ -118,5 +119,33 @@ impl Suiting<'_> {
         if self.options.verbose {
             complain(&format!("{}: {text}", name.escape_debug()), "");
         }
+    }
+}
+
+/// Whether a server's compiler, by its whole version and its machine, is `ours`, which may say the
+/// first number of its version only.
+fn is_that((version, machine): &(String, String), ours: &Gcc) -> bool {
+    let rest = version.strip_prefix(ours.version.as_str());
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        && is_same_target(machine, &ours.machine)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_servers_compiler_for_another_machine_may_be_the_one_of_this_machine() {
+        let check = |theirs: (&str, &str), ours: (&str, &str), expected| {
+            let theirs = (theirs.0.to_owned(), theirs.1.to_owned());
+            let ours = Gcc { version: ours.0.to_owned(), machine: ours.1.to_owned() };
+            assert_eq!(is_that(&theirs, &ours), expected, "{theirs:?} {ours:?}");
+        };
+        let board = "aarch64-unknown-linux-gnu";
+        check(("12.2.0", "aarch64-linux-gnu"), ("12", board), true);
+        check(("12.2.0", board), ("12.2.0", board), true);
+        check(("12.2.0", board), ("1", board), false);
+        check(("12.2.0", board), ("12.2.1", board), false);
+        check(("12.2.0", "x86_64-linux-gnu"), ("12", board), false);
     }
 }

@@ -56,7 +56,7 @@ pub(crate) fn start(context: &Arc<Context>, listener: &TcpListener) -> Option<An
             host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
             port: address.port(),
             address: Some(address.ip()).filter(|ip| !ip.is_unspecified()),
-            txt: record(n_jobs, gcc.as_ref()),
+            txt: record(n_jobs, gcc.as_ref(), &context.whitelist.gccs()),
             gcc,
         };
         match Announcement::start(&service) {
@@ -127,8 +127,13 @@ fn is_rung(context: &Context, patience: Option<Duration>) -> bool {
     }
 }
 
-/// What is said of the server. Source: observed on servers of distcc 3.4.
-fn record(n_jobs: usize, gcc: Option<&(String, String)>) -> Vec<(&'static str, String)> {
+/// What is said of the server. Source: observed on servers of distcc 3.4; but for `gccs`, which
+/// tells our clients that there are compilers for other machines.
+fn record(
+    n_jobs: usize,
+    gcc: Option<&(String, String)>,
+    gccs: &[(String, String)],
+) -> Vec<(&'static str, String)> {
     let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
     let mut record = vec![
         ("txtvers", "1".to_owned()),
@@ -140,6 +145,10 @@ fn record(n_jobs: usize, gcc: Option<&(String, String)>) -> Vec<(&'static str, S
     if let Some((version, machine)) = gcc {
         record.push(("cc_version", version.clone()));
         record.push(("cc_machine", machine.clone()));
+    }
+    let gccs = discovery::gccs_text(gccs);
+    if !gccs.is_empty() {
+        record.push(("gccs", gccs));
     }
     record
 }

@@ -10,9 +10,8 @@ use std::path::{Path, PathBuf};
 use compiler_args::WantedCompiler;
 use inventory::{
     About, Acquaintances, Found, Places, Surroundings, Unknown, X_TOOLS, folders_of, is_same,
-    is_same_target,
 };
-use toolchain::{Compiler, CompilerName, Driver, Family};
+use toolchain::{Compiler, CompilerName, Driver, Family, is_same_target};
 use wire::Exit;
 
 use crate::options::Options;
@@ -332,6 +331,19 @@ impl Whitelist {
             }
         };
         Denied::NotListed { name, place, remedy }
+    }
+
+    /// Version and target of each gcc that may run, for those who look for a server.
+    pub(crate) fn gccs(&self) -> Vec<(String, String)> {
+        let known =
+            self.listed_of(Driver::C).filter_map(|(_, compiler)| self.about(&compiler).ok());
+        let mut gccs: Vec<(String, String)> = known
+            .filter(|about| about.family == Family::Gcc)
+            .map(|about| (about.version, about.target))
+            .collect();
+        gccs.sort_unstable();
+        gccs.dedup();
+        gccs
     }
 
     /// Where the compilers live that may run, beside the folders of `PATH`; none is started for it.

@@ -32,6 +32,8 @@ pub struct Found {
     pub n_slots: u32,
     /// The version and the machine of its gcc, if it says so.
     pub gcc: Option<(String, String)>,
+    /// The whole version and the machine of every gcc that it has for others, if it says so.
+    pub gccs: Vec<(String, String)>,
 }
 
 /// Why an announcement is of no use.
@@ -72,12 +74,43 @@ pub fn judge(addresses: &[Address], port: u16, txt: &[(&str, &[u8])]) -> Result<
     // Source: observed. Servers of 3.4 give both; `jobs` is what they were told to take.
     let n_slots = ["jobs", "cpus"].into_iter().find_map(|key| number(value(key)?));
     let gcc = value("cc_version").zip(value("cc_machine"));
+    let gccs = txt.iter().find(|(name, _)| *name == "gccs").map(|(_, value)| read_gccs(value));
     Ok(Found {
         host: host(address),
         port,
         n_slots: n_slots.unwrap_or(DEFAULT_SLOTS).min(MOST_SLOTS),
         gcc: gcc.map(|(version, machine)| (version.to_owned(), machine.to_owned())),
+        gccs: gccs.unwrap_or_default(),
     })
+}
+
+/// The longest value of one key in a TXT record: 255 bytes are for both.
+const MOST_VALUE_BYTES: usize = 240;
+
+/// Versions and machines of compilers as a TXT record has them: `12.2.0/aarch64-linux-gnu,...`.
+/// As many as there is room for.
+#[must_use]
+pub fn gccs_text(gccs: &[(String, String)]) -> String {
+    let mut text = String::new();
+    for (version, machine) in gccs {
+        let comma = if text.is_empty() { "" } else { "," };
+        let next = format!("{comma}{version}/{machine}");
+        if text.len() + next.len() > MOST_VALUE_BYTES {
+            break;
+        }
+        text.push_str(&next);
+    }
+    text
+}
+
+/// Reads them back. What makes no sense is left out.
+fn read_gccs(value: &[u8]) -> Vec<(String, String)> {
+    let value = &value[..value.len().min(MOST_VALUE_BYTES)];
+    let pairs = value.split(|byte| *byte == b',').filter_map(|pair| word(pair)?.split_once('/'));
+    pairs
+        .filter(|(version, machine)| !version.is_empty() && !machine.is_empty())
+        .map(|(version, machine)| (version.to_owned(), machine.to_owned()))
+        .collect()
 }
 
 /// How good an address is, the lowest first; `None` for those that lead nowhere. A server that
@@ -158,6 +191,20 @@ mod tests {
         check("127.0.0.1 ::1 0.0.0.0 :: 224.0.0.251 ff02::fb 255.255.255.255", &[], nowhere);
         check("fe80::7 fe80::7%a/b fe80::7%waytoolonganame0 ::ffff:127.0.0.1", &[], nowhere);
         assert_eq!(judge(&addresses("10.0.0.7"), 0, &[]), Err(Unfit::NoPort));
+    }
+
+    #[test]
+    fn compilers_for_others_survive_the_way() {
+        let pair = |version: &str, machine: &str| (version.to_owned(), machine.to_owned());
+        let gccs = [pair("12.2.0", "aarch64-linux-gnu"), pair("9.5.0", "arm-linux-gnueabihf")];
+        let read = |text: &[u8]| judge(&addresses("10.0.0.7"), 1, &[("gccs", text)]).unwrap().gccs;
+        assert_eq!(read(gccs_text(&gccs).as_bytes()), gccs);
+        let many = vec![gccs[0].clone(); 100];
+        let text = gccs_text(&many);
+        assert!(text.len() <= MOST_VALUE_BYTES && read(text.as_bytes()).len() > 8, "{text}");
+        for nonsense in [&b""[..], b",,/,x,/y,z/", b"\xff/\xfe", &[b'a'; 300]] {
+            assert_eq!(read(nonsense), []);
+        }
     }
 
     #[test]

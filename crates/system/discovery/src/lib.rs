@@ -13,7 +13,7 @@ use std::fmt;
 
 pub use announce::{Announcement, News, Service};
 pub use browse::browse;
-pub use found::{Address, Found, Unfit, judge};
+pub use found::{Address, Found, Unfit, gccs_text, judge};
 
 /// What servers are called. Source: observed on servers of distcc 3.4.
 const SERVICE_TYPE: &str = "_distcc._tcp.local.";

@@ -9,11 +9,9 @@ mod ask;
 mod fingerprint;
 mod places;
 mod same;
-mod target;
 
 pub use about::{About, Unknown};
 pub use ask::{Acquaintances, Surroundings};
 pub use fingerprint::fingerprint;
 pub use places::{Found, Places, X_TOOLS};
 pub use same::{folders_of, is_same};
-pub use target::is_same_target;

@@ -5,9 +5,11 @@ mod find;
 mod gcc;
 mod object_kind;
 mod processor;
+mod target;
 
 pub use compiler_name::{CompilerName, Driver, Family};
 pub use find::{Compiler, Finder, generic_name};
 pub use gcc::Gcc;
 pub use object_kind::{CompilerVersion, Object, ObjectKind, Word};
 pub use processor::processor;
+pub use target::is_same_target;
