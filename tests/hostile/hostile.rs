@@ -16,6 +16,7 @@ mod bytes;
 mod floods;
 mod leaving;
 mod names;
+mod slow;
 mod sources;
 mod stand;
 mod talk;
@@ -89,7 +90,9 @@ impl Stands {
         let mut trials = Vec::new();
         for (role, stand) in &self.ours {
             let cases = match role {
-                Role::Original | Role::Impatient => Vec::new(),
+                Role::Original => Vec::new(),
+                Role::Impatient => slow::cases(),
+                Role::Cramped => floods::cramped_cases(),
                 Role::AsRoot | Role::AsUser => [
                     bytes::cases(),
                     arguments::cases(),

@@ -123,6 +123,8 @@ pub(crate) enum Expect {
     Served,
     /// The compiler's own error.
     CompilerError,
+    /// A reply.
+    Answered,
     /// A refusal or a compiler's error.
     NotServed,
     /// Nothing: the client is taken for gone.
@@ -144,6 +146,7 @@ impl Expect {
             Expect::Refused(wanted) => code == Some(wanted) && said.contains("] ERROR: "),
             Expect::Served => code == Some(0),
             Expect::CompilerError => code.is_some_and(|code| (1..100).contains(&code)),
+            Expect::Answered => is_reply,
             Expect::NotServed => is_reply && code != Some(0),
             Expect::Closed => !is_reply && said.is_empty(),
             Expect::Anything => true,

@@ -349,14 +349,14 @@ fn the_network_is_cut_in_mid_compile() {
     job.check_failed(&failed, expected);
 }
 
-/// A file system of a few hundred kilobytes.
+/// A file system with a little more room than a server wants to see before it takes a job.
 struct SmallDisk {
     path: PathBuf,
 }
 
 impl SmallDisk {
     fn new(path: PathBuf) -> SmallDisk {
-        let options = ["-t", "tmpfs", "-o", "size=256k,mode=1777", "small"];
+        let options = ["-t", "tmpfs", "-o", "size=20m,mode=1777", "small"];
         let status = Command::new("mount").args(options).arg(&path).status().unwrap();
         assert!(status.success(), "a small disk needs root");
         SmallDisk { path }
@@ -378,8 +378,10 @@ fn check_full_disk(kind: Kind, for_the_object: Expected<'_>, for_the_source: Exp
     let server = world.server("server", &options);
     let hosts = server.host(",lzo");
     let job = Job::new(&world, &hosts);
-    world.write("a.c", "char answers[] = { [0 ... 1 << 20] = 42 };\n");
+    world.write("a.c", "char answers[32 << 20] = { 42 };\n");
     job.check(for_the_object);
+    // Somebody else takes the rest but a few hundred kilobytes.
+    std::fs::write(disk.path.join("filler"), vec![0; 19 << 20]).unwrap();
     let long = format!("{SOURCE}{}", "extern int question(void);\n".repeat(40_000));
     world.write("a.c", &long);
     job.check(for_the_source);
@@ -396,7 +398,8 @@ fn the_servers_disk_is_full() {
         Expected {
             code: "server-disk-full",
             texts: &[
-                "it refused: could not write the source: No space left on device",
+                "it refused: No space left on device for a job: only ",
+                "KiB are left in the temporary folder here",
                 "hint: look at the temporary folder of the server (TMPDIR)",
             ],
             exit: 107,

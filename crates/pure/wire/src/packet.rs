@@ -96,17 +96,19 @@ pub(crate) fn pack_bulk(
     Ok((Token { name, param }.encode(), body))
 }
 
-/// A bulk body as it was before it travelled.
+/// A bulk body as it was before it travelled. `may_take` is asked before memory is set aside.
 pub(crate) fn unpack_bulk(
     version: Version,
     packet: Packet,
     limits: &Limits,
+    may_take: &mut dyn FnMut(usize) -> bool,
 ) -> Result<Vec<u8>, WireError> {
     if !version.compresses() {
         return Ok(packet.body);
     }
     let name = packet.token.name;
-    lzo::decompress(&packet.body, limits.unpacked_bytes).map_err(|source| match source {
+    let unpacked = lzo::decompress_within(&packet.body, limits.unpacked_bytes, may_take);
+    unpacked.map_err(|source| match source {
         LzoError::NoMemory { size } => WireError::NoMemory { name, size: size as u64 },
         source => WireError::Lzo { name, source },
     })

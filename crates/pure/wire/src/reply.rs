@@ -167,15 +167,15 @@ impl ReplyDecoder {
                 State::Stderr
             }
             State::Stderr => {
-                self.reply.stderr = unpack_bulk(self.version, packet, &self.limits)?;
+                self.reply.stderr = unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
                 State::Stdout
             }
             State::Stdout => {
-                self.reply.stdout = unpack_bulk(self.version, packet, &self.limits)?;
+                self.reply.stdout = unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
                 State::Object
             }
             State::Object | State::Complete => {
-                self.reply.object = unpack_bulk(self.version, packet, &self.limits)?;
+                self.reply.object = unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
                 State::Complete
             }
         };

@@ -110,11 +110,24 @@ impl RequestDecoder {
     /// # Errors
     /// Any [`WireError`]; the connection is then of no further use. Never panics.
     pub fn push(&mut self, input: &mut &[u8]) -> Result<Option<Request>, WireError> {
+        self.push_within(input, &mut |_| true)
+    }
+
+    /// As [`RequestDecoder::push`], for those who count memory: `may_take` is asked before so many
+    /// more bytes are set aside to unpack the source, and its no is [`WireError::NoMemory`].
+    ///
+    /// # Errors
+    /// Any [`WireError`]; the connection is then of no further use. Never panics.
+    pub fn push_within(
+        &mut self,
+        input: &mut &[u8],
+        may_take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<Request>, WireError> {
         while self.state != State::Complete {
             let (state, limits, so_far) = (self.state, self.limits, self.argument_bytes);
             let judge = |token| judge(state, &limits, so_far, token);
             let Some(packet) = self.assembler.push(input, judge)? else { return Ok(None) };
-            if let Some(request) = self.accept(packet)? {
+            if let Some(request) = self.accept(packet, may_take)? {
                 return Ok(Some(request));
             }
         }
@@ -140,7 +153,11 @@ impl RequestDecoder {
         WireError::Truncated { awaited: self.state.awaited() }
     }
 
-    fn accept(&mut self, packet: Packet) -> Result<Option<Request>, WireError> {
+    fn accept(
+        &mut self,
+        packet: Packet,
+        may_take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Option<Request>, WireError> {
         let param = packet.token.param;
         self.state = match self.state {
             State::Version => {
@@ -159,7 +176,7 @@ impl RequestDecoder {
             State::Source | State::Complete => {
                 self.state = State::Complete;
                 let version = self.version.unwrap_or(Version::V1);
-                let source = unpack_bulk(version, packet, &self.limits)?;
+                let source = unpack_bulk(version, packet, &self.limits, may_take)?;
                 let arguments = std::mem::take(&mut self.arguments);
                 return Ok(Some(Request { version, arguments, source }));
             }

@@ -8,6 +8,7 @@ use sandbox::{GroupLimits, Groups, Level, Limits, Sandbox, View};
 use wire::Exit;
 
 use crate::log::{Level as LogLevel, Log};
+use crate::memory::machine_bytes;
 use crate::options::Options;
 use crate::{Environment, Failure};
 
@@ -74,7 +75,7 @@ impl Confinement {
         let more = [toolchain_folders(environment), homes].concat();
         let view = View { more, jobs: temporary.path().to_owned() };
         let limits = Limits {
-            address_space_bytes: memory_bytes().max(LEAST_ADDRESS_SPACE),
+            address_space_bytes: machine_bytes().max(LEAST_ADDRESS_SPACE),
             cpu_seconds: options.job_lifetime.unwrap_or(CPU_TIME).as_secs().max(1),
             file_bytes: FILE_BYTES,
             n_files: N_FILES,
@@ -109,7 +110,7 @@ impl Confinement {
         let mut sandbox = Sandbox::at(level, &self.view, &self.limits)
             .map_err(|shortfall| shortfall.to_string())?;
         let limits = GroupLimits {
-            memory_bytes: memory_bytes() / 4 * 3,
+            memory_bytes: machine_bytes() / 4 * 3,
             n_processes: self.limits.n_processes,
         };
         match Groups::take(limits) {
@@ -177,12 +178,6 @@ fn is_toolchain(prefix: &Path) -> bool {
     ["lib/gcc", "lib64/gcc", "libexec/gcc", "lib/clang", "lib64/clang"]
         .iter()
         .any(|part| prefix.join(part).is_dir())
-}
-
-/// The memory of the machine.
-fn memory_bytes() -> u64 {
-    let found = rustix::system::sysinfo();
-    (found.totalram as u64).saturating_mul(u64::from(found.mem_unit))
 }
 
 #[cfg(test)]

@@ -21,9 +21,16 @@ use transport::{Connection, Sent};
 use wire::{Abilities, Exit, Reply, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
+use crate::bounds::{
+    LAST_WORDS_BYTES, LAST_WORDS_PATIENCE, LOOK_FOR_MEMORY, MEMORY_NOTICE, MEMORY_PATIENCE,
+    MOST_EXTRA_BYTES, MOST_MESSAGE_BYTES, MOST_OBJECT_BYTES, RESERVED_BYTES, STOPPING_PATIENCE,
+};
 use crate::budget::Share;
+use crate::disk::check_room;
 use crate::log::Level;
+use crate::memory::{Admitted, free_bytes};
 use crate::outcome::Outcome;
+use crate::pace::{Pace, ReplyPatience};
 use crate::refusal::Refusal;
 use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
@@ -32,33 +39,18 @@ use crate::whitelist::Allowed;
 /// How much is read at once.
 const READ_BYTES: usize = 128 << 10;
 
-/// How long a refused client has to read its refusal.
-const LAST_WORDS_PATIENCE: Duration = Duration::from_secs(10);
-
-/// The same when the server is about to end.
-const STOPPING_PATIENCE: Duration = Duration::from_millis(500);
-
-/// How much a refused client may still send meanwhile.
-const LAST_WORDS_BYTES: u64 = 64 << 20;
+/// How much is sent between two looks at the clock.
+const SEND_BYTES: usize = 1 << 20;
 
 /// How long a client that may not connect gets to name the version of its refusal.
 const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
-
-/// How much room is kept for a compiler's messages: that the disk is full has to fit on it.
-const RESERVED_BYTES: u64 = 16 << 10;
-
-/// How much a client may send beyond its request before it counts as gone.
-const MOST_EXTRA_BYTES: usize = 64 << 10;
-
-/// How much of a compiler's output is sent on, each stream.
-const MOST_MESSAGE_BYTES: u64 = 16 << 20;
 
 /// Why a job has no reply of a compiler.
 pub(crate) enum Failure {
     /// The client closed or broke.
     Gone(String),
-    /// The client fell silent for so long.
-    Silent(Duration),
+    /// The client fell silent, or was too slow.
+    Silent(Refusal),
     /// We do not do it, and say why.
     Refused(Refusal),
     /// It is no job, but the question what we can do.
@@ -113,13 +105,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
             let code = if has_begun { Exit::IO_ERROR } else { Exit::SUCCESS };
             (Outcome::ClientDisconnected, WaitStatus::exited(code.code()), Exit::IO_ERROR)
         }
-        Err(Failure::Silent(waited)) => {
-            let seconds = waited.as_secs();
-            let refusal = Refusal::new(
-                Exit::TIMED_OUT,
-                format!("nothing came from the client for {seconds} s"),
-                "the server waits longer with a larger DISTCC_IO_TIMEOUT",
-            );
+        Err(Failure::Silent(refusal)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
             conversation.tell(&refusal);
             (Outcome::ClientDisconnected, WaitStatus(0), refusal.exit)
@@ -151,6 +137,12 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         conversation.part(exit);
     }
     exit
+}
+
+/// What the log says of a client that may not connect.
+pub(crate) fn denied(peer: SocketAddr) -> String {
+    let (address, port) = (peer.ip().to_canonical(), peer.port());
+    format!("connection from client '{address}:{port}' denied by access list")
 }
 
 /// How a job ended, in the fields of distcc 3.4's summary line.
@@ -223,7 +215,8 @@ impl<'a> Conversation<'a> {
             .temporary
             .job_folder()
             .map_err(|error| failed("could not make a folder for the job", &error))?;
-        let reply = self.compile(received, &folder)?;
+        let mut share = self.context.budget.share();
+        let reply = self.compile(received, &folder, &mut share)?;
         let bytes = reply
             .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
@@ -239,8 +232,13 @@ impl<'a> Conversation<'a> {
         let mut buffer = vec![0; READ_BYTES];
         let mut judged = None;
         let mut source_begin = Instant::now();
+        let silence = self.context.environment.io_timeout;
+        let mut pace = Pace::new(silence, Instant::now());
         loop {
-            self.wait_for_client(self.context.environment.io_timeout)?;
+            self.wait_for_client(pace.left(Instant::now())).map_err(|failure| match failure {
+                Failure::Silent(_) => too_slow(&pace, silence),
+                failure => failure,
+            })?;
             let n_bytes = match self.connection.receive(&mut buffer, Duration::ZERO) {
                 Ok(0) => return Err(Failure::Gone(self.decoder.truncated().to_string())),
                 Ok(n_bytes) => n_bytes,
@@ -248,17 +246,18 @@ impl<'a> Conversation<'a> {
                 Err(error) => return Err(Failure::Gone(error.to_string())),
             };
             take(&mut share, n_bytes)?;
+            pace.note(n_bytes, judged.is_some(), Instant::now());
             let mut input = &buffer[..n_bytes];
-            let request = self.decoder.push(&mut input).map_err(|error| bad_request(&error))?;
+            let request = self.decoder.push_within(&mut input, &mut |n_bytes| share.grow(n_bytes));
+            let request = request.map_err(|error| bad_request(&error))?;
             if let (None, Some(command)) = (&judged, self.decoder.command()) {
                 let command = command.to_vec();
                 judged = Some(self.judge(command)?);
                 source_begin = Instant::now();
+                self.check_disk(0)?;
+                pace.note_command();
             }
             if let Some(request) = request {
-                if request.version.compresses() {
-                    take(&mut share, request.source.len())?;
-                }
                 self.n_extra_bytes += input.len();
                 let time = source_begin.elapsed();
                 let (job, compiler) = match judged {
@@ -299,7 +298,14 @@ impl<'a> Conversation<'a> {
         Ok((job, compiler))
     }
 
-    fn compile(&mut self, received: Received<'_>, folder: &JobFolder) -> Result<Reply, Failure> {
+    /// Compiles. `object_share` is what the object takes of everybody's memory.
+    fn compile(
+        &mut self,
+        received: Received<'_>,
+        folder: &JobFolder,
+        object_share: &mut Share<'_>,
+    ) -> Result<Reply, Failure> {
+        self.check_disk(received.request.source.len() as u64)?;
         let Received { request, job, compiler: Allowed { compiler, name }, share } = received;
         let layout = Layout::of(&job, folder.path())?;
         let write = |path: &Path| {
@@ -316,6 +322,7 @@ impl<'a> Conversation<'a> {
         arguments.extend(layout.words);
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let _slot = self.wait_for_slot()?;
+        let _memory = self.wait_for_memory()?;
         let run = Run {
             program: &compiler.program,
             name: &name,
@@ -341,8 +348,8 @@ impl<'a> Conversation<'a> {
         if !reply.status.is_success() {
             return Ok(reply);
         }
-        reply.object = written(&layout.object);
-        let debug = layout.debug.as_deref().map(written);
+        reply.object = written(&layout.object, object_share)?;
+        let debug = layout.debug.as_deref().map(|path| written(path, object_share)).transpose()?;
         if reply.object.is_empty() || debug.as_ref().is_some_and(Vec::is_empty) {
             return Err(Failure::Refused(Refusal::new(
                 Exit::FAILED,
@@ -413,20 +420,61 @@ impl<'a> Conversation<'a> {
         }
     }
 
+    /// Refuses the job where the disk has no room for it.
+    fn check_disk(&self, n_bytes: u64) -> Result<(), Failure> {
+        check_room(self.context.temporary.path(), n_bytes).map_err(Failure::Refused)
+    }
+
+    /// Waits until there is memory for a compiler beside those that run.
+    fn wait_for_memory(&mut self) -> Result<Admitted<'a>, Failure> {
+        let context = self.context;
+        let start = Instant::now();
+        let mut has_told = false;
+        let mut place = context.memory.queue();
+        loop {
+            let now = Instant::now();
+            place = match place.ask(now, free_bytes) {
+                Ok(admitted) => return Ok(admitted),
+                Err(place) => place,
+            };
+            let waited = now.saturating_duration_since(start);
+            if waited >= MEMORY_PATIENCE {
+                let text =
+                    format!("no memory for one more compiler here for {} s", waited.as_secs());
+                return Err(Failure::Refused(Refusal::busy(text)));
+            }
+            if waited >= MEMORY_NOTICE && !has_told {
+                has_told = true;
+                let text = format!("{} waits for memory", self.told.input);
+                context.log.write(Level::Notice, "memory", &text);
+            }
+            let watched = [self.connection.input(), context.stop.rung()];
+            match wait_for_any(&watched, LOOK_FOR_MEMORY) {
+                Ok(ready) if ready[1] => return Err(stopping()),
+                Ok(_) => self.check_client()?,
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                Err(error) => return Err(failed("could not wait for memory", &error)),
+            }
+        }
+    }
+
     fn wait_for_slot(&mut self) -> Result<Slot<'a>, Failure> {
         let context = self.context;
         let asked = context.slots.ask();
         let mut place = match asked.map_err(|error| failed("could not queue the job", &error))? {
             Asked::Slot(slot) => return Ok(slot),
             Asked::Full => {
-                return Err(Failure::Refused(Refusal::new(
-                    Exit::BUSY,
-                    "too many jobs are waiting here already",
-                    "lower the server's limit in the host list: HOST/LIMIT",
-                )));
+                let refusal = Refusal::busy("too many jobs are waiting here already");
+                return Err(Failure::Refused(refusal));
             }
             Asked::Queued(place) => place,
         };
+        let origin = self.connection.peer().map(|peer| peer.ip());
+        let _queued = context.queue.enter(origin).map_err(|_| {
+            Failure::Refused(Refusal::busy(
+                "too many jobs from your address are waiting here already",
+            ))
+        })?;
         loop {
             let client_spoke = {
                 let turn = place.turn();
@@ -452,7 +500,7 @@ impl<'a> Conversation<'a> {
     fn wait_for_client(&self, timeout: Duration) -> Result<(), Failure> {
         let watched = [self.connection.input(), self.context.stop.rung()];
         let ready = wait_for_any(&watched, timeout).map_err(|error| match error.kind() {
-            ErrorKind::TimedOut => Failure::Silent(timeout),
+            ErrorKind::TimedOut => Failure::Silent(silent(timeout)),
             _ => Failure::Gone(format!("waiting for the request: {error}")),
         })?;
         if ready[1] { Err(stopping()) } else { Ok(()) }
@@ -495,10 +543,14 @@ impl<'a> Conversation<'a> {
     }
 
     fn send(&self, bytes: &[u8]) -> io::Result<()> {
-        match self.connection.send(&[bytes], self.context.environment.io_timeout)? {
-            Sent::Everything => Ok(()),
-            Sent::PeerSpokeFirst => Err(ErrorKind::ConnectionReset.into()),
+        let mut patience = ReplyPatience::new(self.context.environment.io_timeout);
+        for piece in bytes.chunks(SEND_BYTES) {
+            match self.connection.send(&[piece], &mut patience)? {
+                Sent::Everything => patience.note(piece.len()),
+                Sent::PeerSpokeFirst => return Err(ErrorKind::ConnectionReset.into()),
+            }
         }
+        Ok(())
     }
 
     /// Tells the client why not, in the version it asked in. A client that is still sending does
@@ -556,11 +608,29 @@ fn take(share: &mut Share<'_>, n_bytes: usize) -> Result<(), Failure> {
     if share.grow(n_bytes) {
         return Ok(());
     }
-    Err(Failure::Refused(Refusal::new(
-        Exit::BUSY,
-        "too many large sources are on their way here already",
-        "lower the server's limit in the host list: HOST/LIMIT",
-    )))
+    Err(Failure::Refused(too_much()))
+}
+
+fn too_much() -> Refusal {
+    Refusal::busy("too many large sources and objects are on their way here already")
+}
+
+fn silent(waited: Duration) -> Refusal {
+    Refusal::new(
+        Exit::TIMED_OUT,
+        format!("nothing came from the client for {} s", waited.as_secs()),
+        "the server waits longer with a larger DISTCC_IO_TIMEOUT",
+    )
+}
+
+/// Why a client is not waited for any more: it was silent, or there was no end to it.
+fn too_slow(pace: &Pace, silence: Duration) -> Failure {
+    let left = pace.left(Instant::now());
+    if left == silence {
+        return Failure::Silent(silent(silence));
+    }
+    let text = format!("the client takes too long to send {}", pace.awaited());
+    Failure::Silent(Refusal::new(Exit::TIMED_OUT, text, "look at the network to this server"))
 }
 
 pub(crate) fn failed(what: &str, error: &io::Error) -> Failure {
@@ -576,6 +646,9 @@ fn stopping() -> Failure {
 }
 
 fn bad_request(error: &WireError) -> Failure {
+    if matches!(error, WireError::NoMemory { .. }) {
+        return Failure::Refused(too_much());
+    }
     let hint = match error {
         WireError::UnknownVersion { number: 3 } => {
             "pump mode is not supported yet: take `,cpp` out of this host's entry"
@@ -596,9 +669,16 @@ fn reserve(messages: &File) -> io::Result<()> {
 
 /// The file that the compiler wrote; empty where there is none. Not through a link: that could be a
 /// file of somebody else.
-fn written(path: &Path) -> Vec<u8> {
-    let is_file = std::fs::symlink_metadata(path).is_ok_and(|found| found.is_file());
-    if is_file { std::fs::read(path).unwrap_or_default() } else { Vec::new() }
+fn written(path: &Path, share: &mut Share<'_>) -> Result<Vec<u8>, Failure> {
+    let found = std::fs::symlink_metadata(path).ok().filter(std::fs::Metadata::is_file);
+    let Some(found) = found else { return Ok(Vec::new()) };
+    if found.len() > MOST_OBJECT_BYTES {
+        let text = format!("the object is too large to be sent: {} bytes", found.len());
+        return Err(Failure::Refused(Refusal::new(Exit::FAILED, text, "")));
+    }
+    // As it is, and as it is sent.
+    take(share, 2 * found.len() as usize)?;
+    Ok(std::fs::read(path).unwrap_or_default())
 }
 
 /// What the compiler wrote to one of its streams, up to a limit.

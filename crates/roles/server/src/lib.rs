@@ -7,15 +7,21 @@
 
 mod access;
 mod announce;
+mod bounds;
 mod budget;
 mod confinement;
+mod crowd;
+mod disk;
+mod door;
 mod environment;
 mod identity;
 mod job;
 mod listeners;
 mod log;
+mod memory;
 mod options;
 mod outcome;
+mod pace;
 mod refusal;
 mod restored;
 mod search_path;
@@ -43,9 +49,12 @@ use wire::{Exit, Limits};
 pub use environment::{Environment, ServiceManager};
 
 use access::AccessList;
+use bounds::MOST_MEMORY_BYTES;
 use budget::Budget;
 use confinement::Confinement;
+use crowd::Crowd;
 use log::{Level, Log};
+use memory::Memory;
 use options::{Mode, Options, Request};
 use slots::Slots;
 use stats::Statistics;
@@ -62,13 +71,16 @@ struct Context {
     log: Log,
     slots: Slots,
     statistics: Statistics,
+    /// Those in the queue for a slot.
+    queue: Arc<Crowd>,
+    memory: Memory,
     temporary: TempRoot,
     confinement: Confinement,
     /// Where compilers run; `None`: outside of any sandbox.
     sandbox: Option<Sandbox>,
     stop: Stop,
     limits: Limits,
-    /// For the sources that are on their way, all together.
+    /// For the sources and objects that are on their way, all together.
     budget: Budget,
     /// The longest a compiler may run; `None`: as long as somebody waits.
     job_lifetime: Option<Duration>,
@@ -76,12 +88,10 @@ struct Context {
     announced_jobs: Option<usize>,
 }
 
-/// How much one peer may send: a preprocessed source of this size is far beyond any real one.
-const LIMITS: Limits =
-    Limits { body_bytes: 256 << 20, unpacked_bytes: 512 << 20, ..Limits::DEFAULT };
-
-/// How many bytes of sources may be on their way at once, over all connections.
-const SOURCE_BYTES: u64 = 1 << 30;
+/// How many bytes of sources and objects may be on their way at once, over all connections.
+fn most_memory_bytes() -> u64 {
+    MOST_MEMORY_BYTES.min(memory::machine_bytes() / 4)
+}
 
 /// Runs the server whose words (its own name first) are `args`, and says how to exit.
 pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
@@ -275,12 +285,14 @@ fn serve_inetd(
         log,
         slots: Slots::new(1, 1),
         statistics: Statistics::new(Instant::now()),
+        queue: Arc::new(Crowd::new(1)),
+        memory: Memory::new(options.job_memory_mib << 20),
         temporary,
         confinement,
         sandbox,
         stop,
-        limits: LIMITS,
-        budget: Budget::new(SOURCE_BYTES),
+        limits: bounds::REQUEST,
+        budget: Budget::new(most_memory_bytes()),
         job_lifetime: options.job_lifetime,
         announced_jobs: None,
     });

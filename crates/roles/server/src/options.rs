@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use wire::Exit;
 
+use crate::bounds::JOB_MEMORY_MIB;
 use crate::confinement::Wish;
 use crate::log::Level;
 
@@ -39,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) allow_private: bool,
     /// `--jobs`: how many compilers run at once; default processors + 2.
     pub(crate) n_jobs: usize,
+    /// `--job-memory`: how many MiB have to be free for one more compiler beside others.
+    pub(crate) job_memory_mib: u64,
     /// `--job-lifetime`: the longest a compiler may run; default no limit.
     pub(crate) job_lifetime: Option<Duration>,
     /// `--nice`: added to the own nice value; default 5.
@@ -130,6 +133,8 @@ Compiles for other machines, those that --allow names.
   -a, --allow ADDRESS[/BITS]  whom to serve; may be repeated
   --allow-private          serve private networks and this machine
   -j, --jobs N             compilers at once (default processors + 2)
+  --job-memory MIB         memory that has to be free for one more compiler beside
+                           others (default 256)
   --job-lifetime SECONDS   end compilers that run longer (default 0: never)
   -N, --nice N             lower the priority by N (default 5)
   --user NAME              when started by root: whom to become
@@ -196,6 +201,9 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             Arg::Long("allow-private") => options.allow_private = true,
             Arg::Long("jobs") | Arg::Short('j') => {
                 options.n_jobs = number(&mut parser, "--jobs", 1, MOST_JOBS as i64)? as usize;
+            }
+            Arg::Long("job-memory") => {
+                options.job_memory_mib = number(&mut parser, "--job-memory", 0, 1 << 30)? as u64;
             }
             Arg::Long("job-lifetime") => {
                 let seconds = number(&mut parser, "--job-lifetime", i32::MIN.into(), i64::MAX)?;
@@ -295,6 +303,7 @@ fn defaults() -> Options {
         allow: Vec::new(),
         allow_private: false,
         n_jobs: (n_processors + 2).min(MOST_JOBS),
+        job_memory_mib: JOB_MEMORY_MIB,
         job_lifetime: None,
         nice: 5,
         user: None,

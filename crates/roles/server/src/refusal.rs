@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use wire::{Exit, Lack, Reply, Version, WaitStatus};
 
+use crate::crowd::Full;
 use crate::whitelist::Denied;
 
 /// A refusal: distcc has no word for it, so it travels as the reply of a compiler that failed
@@ -27,6 +28,19 @@ impl fmt::Display for Refusal {
 impl Refusal {
     pub(crate) fn new(exit: Exit, text: impl Into<String>, hint: impl Into<String>) -> Refusal {
         Refusal { exit, text: text.into(), hint: hint.into(), lack: None }
+    }
+
+    pub(crate) fn crowded(full: Full) -> Refusal {
+        let text = match full {
+            Full::Everybody => "too many clients are here already",
+            Full::ThisAddress => "too many clients are here from your address already",
+        };
+        Refusal::busy(text)
+    }
+
+    /// Too much to do.
+    pub(crate) fn busy(text: impl Into<String>) -> Refusal {
+        Refusal::new(Exit::BUSY, text, "lower the server's limit in the host list: HOST/LIMIT")
     }
 
     pub(crate) fn access_denied(peer: IpAddr) -> Refusal {

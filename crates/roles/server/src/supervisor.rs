@@ -15,29 +15,26 @@ use sys::fork::{Fork, exit_at_once, fork};
 use wire::Exit;
 
 use crate::access::AccessList;
+use crate::bounds::{LEAST_WAITING, REQUEST, WAITING_PER_JOB};
 use crate::budget::Budget;
 use crate::confinement::Confinement;
+use crate::crowd::Crowd;
 use crate::listeners::Listeners;
 use crate::log::{Level, Log};
+use crate::memory::Memory;
 use crate::options::Options;
 use crate::slots::Slots;
 use crate::stats::Statistics;
 use crate::systemd::{self, Handed};
 use crate::whitelist::Whitelist;
 use crate::worker::{self, Stop, stop_signals, watch_signals};
-use crate::{Context, Environment, Failure, LIMITS, SOURCE_BYTES, identity, temporary_root};
+use crate::{Context, Environment, Failure, identity, most_memory_bytes, temporary_root};
 
 /// How long the worker may take to stop before it is killed.
 const STOP_PATIENCE: Duration = Duration::from_secs(3);
 
 /// The pause before a worker that died takes its place again.
 const RESTART_PAUSE: Duration = Duration::from_millis(500);
-
-/// Jobs that may wait for each one that runs.
-const WAITING_PER_JOB: usize = 16;
-
-/// The fewest jobs that may wait.
-const LEAST_WAITING: usize = 64;
 
 /// Listens, becomes a daemon, and keeps a worker at work until a signal ends it.
 pub(crate) fn run(
@@ -78,19 +75,22 @@ pub(crate) fn run(
     let n_processors = std::thread::available_parallelism().map_or(1, usize::from);
     log.write(Level::Info, "start", &format!("{n_processors} CPUs online on this server"));
     log.write(Level::Info, "start", &format!("allowing up to {} active jobs", options.n_jobs));
+    let n_waiting_most = (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING);
     let context = Context {
         environment,
         access,
         whitelist,
         log,
-        slots: Slots::new(options.n_jobs, (options.n_jobs * WAITING_PER_JOB).max(LEAST_WAITING)),
+        slots: Slots::new(options.n_jobs, n_waiting_most),
+        queue: Arc::new(Crowd::new(n_waiting_most)),
+        memory: Memory::new(options.job_memory_mib << 20),
         statistics: Statistics::new(Instant::now()),
         temporary,
         confinement,
         sandbox: None,
         stop: Stop::new().map_err(no_descriptor)?,
-        limits: LIMITS,
-        budget: Budget::new(SOURCE_BYTES),
+        limits: REQUEST,
+        budget: Budget::new(most_memory_bytes()),
         job_lifetime: options.job_lifetime,
         announced_jobs: options.zeroconf.then_some(options.n_jobs),
     };

@@ -1,25 +1,33 @@
 //! The worker: accepts connections and gives each a thread.
 
 use std::io;
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use rustix::event::{EventfdFlags, PollFd, PollFlags, eventfd, poll};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use sandbox::Sandbox;
 use transport::{Connection, Vigilance};
 
+use crate::bounds::{DESCRIPTORS_PER_CONNECTION, MORE_CONNECTIONS, OTHER_DESCRIPTORS};
+use crate::crowd::Crowd;
+use crate::door::Door;
 use crate::listeners::Listeners;
 use crate::log::Level;
 use crate::outcome::Outcome;
+use crate::refusal::Refusal;
 use crate::{Context, announce, job, stats};
 
-/// Connections beyond those that run or wait: peers that are still sending, or being refused.
-const MORE_CONNECTIONS: usize = 256;
+/// After how many connections a quiet moment is used to give memory back.
+const TIDY_AFTER: usize = 100;
+
+/// How often the log hears of clients that were turned away.
+const TELL_EVERY: Duration = Duration::from_secs(1);
 
 /// How long jobs get to end their compilers when the server stops.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
@@ -79,7 +87,14 @@ pub(crate) fn run(context: &Arc<Context>, listeners: &Listeners) -> io::Result<S
     if let Some(listener) = &listeners.stats {
         stats::start(context, listener)?;
     }
-    let n_connections = Arc::new(AtomicUsize::new(0));
+    sys::heap::keep_little();
+    let mut reception = Reception {
+        connections: Arc::new(Crowd::new(most_connections(context))),
+        housekeeping: Arc::default(),
+        door: Door::open()?,
+        n_turned_away: 0,
+        last_told: None,
+    };
     listener.set_nonblocking(true)?;
     let result = loop {
         let mut ends =
@@ -102,12 +117,12 @@ pub(crate) fn run(context: &Arc<Context>, listeners: &Listeners) -> io::Result<S
             break Err(io::Error::other(text));
         }
         if connection {
-            accept(context, listener, &n_connections);
+            reception.accept(context, listener);
         }
     };
     context.stop.ring();
     let deadline = Instant::now() + STOP_PATIENCE;
-    while n_connections.load(Ordering::SeqCst) > 0 && Instant::now() < deadline {
+    while !reception.connections.is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(5));
     }
     if let Some(announcer) = announcer {
@@ -122,48 +137,109 @@ fn read(signals: &SignalFd) -> io::Result<Option<Signal>> {
     Ok(told.and_then(|told| Signal::try_from(told.ssi_signo as i32).ok()))
 }
 
-/// Counts a connection for as long as its thread lives, however it ends.
-struct Counted(Arc<AtomicUsize>);
+/// How many connections there may be: no more than we have descriptors for, of which we take all
+/// that we may have.
+fn most_connections(context: &Context) -> usize {
+    let wished = context.slots.n_jobs_most() + MORE_CONNECTIONS;
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    let _ = setrlimit(Resource::Nofile, raised);
+    let Some(n_descriptors) = getrlimit(Resource::Nofile).current else { return wished };
+    let n_descriptors = usize::try_from(n_descriptors).unwrap_or(usize::MAX);
+    let possible = n_descriptors.saturating_sub(OTHER_DESCRIPTORS) / DESCRIPTORS_PER_CONNECTION;
+    wished.min(possible.max(1))
+}
 
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::SeqCst);
+/// Gives memory back in quiet moments.
+#[derive(Debug, Default)]
+struct Housekeeping {
+    n_ended: AtomicUsize,
+}
+
+impl Housekeeping {
+    /// Notes the end of a connection, after which nobody may be there.
+    fn note_end(&self, is_quiet: bool) {
+        let n_ended = self.n_ended.fetch_add(1, Ordering::Relaxed) + 1;
+        if is_quiet && n_ended >= TIDY_AFTER {
+            self.n_ended.store(0, Ordering::Relaxed);
+            sys::heap::give_back();
+        }
     }
 }
 
-fn accept(context: &Arc<Context>, listener: &TcpListener, n_connections: &Arc<AtomicUsize>) {
-    let stream = match listener.accept() {
-        Ok((stream, _)) => stream,
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
-        Err(error) => {
-            context.log.write(Level::Error, "accept", &error.to_string());
-            // Out of descriptors, most likely: let jobs end.
-            std::thread::sleep(Duration::from_millis(50));
-            return;
+/// Takes connections in, or turns them away.
+struct Reception {
+    connections: Arc<Crowd>,
+    housekeeping: Arc<Housekeeping>,
+    door: Door,
+    /// Those that were turned away since the log heard of it.
+    n_turned_away: u64,
+    last_told: Option<Instant>,
+}
+
+impl Reception {
+    fn accept(&mut self, context: &Arc<Context>, listener: &TcpListener) {
+        let (stream, peer) = match listener.accept() {
+            Ok((stream, peer)) => (stream, peer),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+            Err(error) => {
+                context.log.write(Level::Error, "accept", &error.to_string());
+                // Out of descriptors, most likely: let jobs end.
+                std::thread::sleep(Duration::from_millis(50));
+                return;
+            }
+        };
+        if !context.access.lets_in(peer.ip()) {
+            context.log.write(Level::Error, "dcc_check_client", &job::denied(peer));
+            context.statistics.note_accepted();
+            context.statistics.note_denied();
+            return self.door.turn_away(stream, Refusal::access_denied(peer.ip()));
         }
-    };
-    let counted = Counted(Arc::clone(n_connections));
-    let n_before = n_connections.fetch_add(1, Ordering::SeqCst);
-    if n_before >= context.slots.n_jobs_most() + MORE_CONNECTIONS {
-        context.log.write(Level::Warning, "accept", "too many connections; one was closed");
+        let place = match self.connections.enter(Some(peer.ip())) {
+            Ok(place) => place,
+            Err(full) => return self.turn_away(context, stream, Refusal::crowded(full)),
+        };
+        // Whoever gets no thread gets its answer elsewhere.
+        let handed_over = Arc::new(Mutex::new(Some(stream)));
+        let taken_over = Arc::clone(&handed_over);
+        let take = |stream: &Mutex<Option<TcpStream>>| {
+            stream.lock().unwrap_or_else(PoisonError::into_inner).take()
+        };
+        let job_context = Arc::clone(context);
+        let connections = Arc::clone(&self.connections);
+        let housekeeping = Arc::clone(&self.housekeeping);
+        let started = std::thread::Builder::new().name("job".to_owned()).spawn(move || {
+            let Some(stream) = take(&taken_over) else { return };
+            match Connection::from_tcp(stream) {
+                Ok(mut connection) => {
+                    // A client that has vanished without a word takes its compiler with it as well.
+                    connection.watch_over(Vigilance::LOW);
+                    job::serve(&job_context, connection, Some(peer));
+                }
+                Err(error) => job_context.log.write(Level::Error, "accept", &error.to_string()),
+            }
+            drop(place);
+            housekeeping.note_end(connections.is_empty());
+        });
+        if let Err(error) = started
+            && let Some(stream) = take(&handed_over)
+        {
+            let text = format!("no further thread can be had here: {error}");
+            self.turn_away(context, stream, Refusal::busy(text));
+        }
+    }
+
+    /// Turns a client away for whom there is no room, and tells the log now and then.
+    fn turn_away(&mut self, context: &Context, stream: TcpStream, refusal: Refusal) {
         context.statistics.note_accepted();
         context.statistics.note_job(Outcome::Overloaded, Duration::ZERO, "", "", Instant::now());
-        return;
-    }
-    let job_context = Arc::clone(context);
-    let started = std::thread::Builder::new().name("job".to_owned()).spawn(move || {
-        let _counted = counted;
-        match Connection::from_tcp(stream) {
-            Ok(mut connection) => {
-                // A client that has vanished without a word takes its compiler with it as well.
-                connection.watch_over(Vigilance::LOW);
-                let peer = connection.peer();
-                job::serve(&job_context, connection, peer);
-            }
-            Err(error) => job_context.log.write(Level::Error, "accept", &error.to_string()),
+        self.n_turned_away += 1;
+        if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
+            let text = format!("{refusal}; {} turned away", self.n_turned_away);
+            context.log.write(Level::Warning, "accept", &text);
+            self.last_told = Some(Instant::now());
+            self.n_turned_away = 0;
         }
-    });
-    if let Err(error) = started {
-        context.log.write(Level::Error, "accept", &format!("no thread for a job: {error}"));
+        self.door.turn_away(stream, refusal);
     }
 }

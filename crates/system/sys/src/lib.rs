@@ -5,6 +5,7 @@
 pub mod child;
 pub mod descriptors;
 pub mod fork;
+pub mod heap;
 pub mod locks;
 pub mod session;
 pub mod tcp;

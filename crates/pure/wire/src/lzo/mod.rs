@@ -61,11 +61,26 @@ const LARGE: usize = 1 << 20;
 /// # Errors
 /// [`LzoError`]. Never panics, never sets aside more than `limit` bytes.
 pub fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, LzoError> {
+    decompress_within(input, limit, &mut |_| true)
+}
+
+/// As [`decompress`], for those who count memory: `may_take` is asked before so many more bytes are
+/// set aside, and its no is [`LzoError::NoMemory`].
+///
+/// # Errors
+/// [`LzoError`]. Never panics, never sets aside more than `limit` bytes.
+pub fn decompress_within(
+    input: &[u8],
+    limit: usize,
+    may_take: &mut dyn FnMut(usize) -> bool,
+) -> Result<Vec<u8>, LzoError> {
     if input.is_empty() {
         return Ok(Vec::new());
     }
     let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
-    if is_there_room(guess) {
+    let mut taken = 0;
+    if is_there_room(guess) && may_take(guess) {
+        taken = guess;
         match unpack(input, guess) {
             Err(lzokay::Error::OutputOverrun) => {}
             unpacked => return unpacked.map_err(|_| LzoError::Corrupt),
@@ -75,7 +90,7 @@ pub fn decompress(input: &[u8], limit: usize) -> Result<Vec<u8>, LzoError> {
     if size > limit {
         return Err(LzoError::TooLarge { limit });
     }
-    if !is_there_room(size) {
+    if !is_there_room(size) || !may_take(size.saturating_sub(taken)) {
         return Err(LzoError::NoMemory { size });
     }
     unpack(input, size).map_err(|_| LzoError::Corrupt)

@@ -315,3 +315,17 @@ proptest! {
         let _ = unpacked_size(&block, limit);
     }
 }
+
+#[test]
+fn memory_is_asked_for_before_it_is_taken() {
+    let packed = compress(&vec![b' '; 1 << 20]);
+    let mut asked = Vec::new();
+    let unpacked = decompress_within(&packed, 1 << 30, &mut |n_bytes| {
+        asked.push(n_bytes);
+        true
+    });
+    assert_eq!(unpacked.map(|bytes| bytes.len()), Ok(1 << 20));
+    assert_eq!(asked.iter().sum::<usize>(), 1 << 20, "{asked:?}");
+    let refused = decompress_within(&packed, 1 << 30, &mut |_| false);
+    assert_eq!(refused, Err(LzoError::NoMemory { size: 1 << 20 }));
+}
