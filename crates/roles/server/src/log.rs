@@ -44,6 +44,8 @@ impl Level {
 #[derive(Debug)]
 enum Sink {
     Stderr,
+    /// Standard error as well, because there is no syslog.
+    NoSyslog,
     File(File),
     Syslog(UnixDatagram),
 }
@@ -79,9 +81,14 @@ impl Log {
         Ok(Log { sink, level })
     }
 
-    /// Whether somebody has to close standard error with care: the log is written there.
-    pub(crate) fn uses_stderr(&self) -> bool {
+    /// Whether standard error is to be kept open: `--log-stderr` asks for the log there.
+    pub(crate) fn keeps_stderr(&self) -> bool {
         matches!(self.sink, Sink::Stderr)
+    }
+
+    /// Whether a daemon that leaves its terminal has no log any more.
+    pub(crate) fn ends_with_terminal(&self) -> bool {
+        matches!(self.sink, Sink::NoSyslog)
     }
 
     /// Writes one line, in one piece. `place` is the part of the server that speaks, by the name of
@@ -95,7 +102,7 @@ impl Log {
         let place = if place.is_empty() { String::new() } else { format!("({place}) ") };
         let line = format!("distccd[{pid}] {place}{}{text}\n", level.word());
         let _ = match &self.sink {
-            Sink::Stderr => std::io::stderr().write_all(line.as_bytes()),
+            Sink::Stderr | Sink::NoSyslog => std::io::stderr().write_all(line.as_bytes()),
             Sink::File(file) => {
                 let mut file = file;
                 file.write_all(line.as_bytes())
@@ -116,7 +123,7 @@ fn syslog() -> Sink {
         socket.set_nonblocking(true)?;
         Ok(socket)
     });
-    socket.map_or(Sink::Stderr, Sink::Syslog)
+    socket.map_or(Sink::NoSyslog, Sink::Syslog)
 }
 
 /// A text on one line, without the control bytes that a peer may have put into a name.

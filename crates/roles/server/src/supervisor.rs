@@ -55,6 +55,11 @@ pub(crate) fn run(
     let (confinement, _) =
         Confinement::find(options, &environment, whitelist.homes(), &temporary, &log)?;
     if !options.no_detach {
+        if log.ends_with_terminal() {
+            let text = "there is no syslog here (/dev/log), so the daemon logs nothing; --log-file \
+                        names a file for it";
+            log.write(Level::Warning, "start", text);
+        }
         let is_parent = detach(&log).map_err(|error| {
             Failure::new(Exit::FAILED, format!("could not become a daemon: {error}"), "")
         })?;
@@ -129,7 +134,7 @@ fn detach(log: &Log) -> io::Result<bool> {
     let null = File::options().read(true).write(true).open("/dev/null")?;
     rustix::stdio::dup2_stdin(&null)?;
     rustix::stdio::dup2_stdout(&null)?;
-    if !log.uses_stderr() {
+    if !log.keeps_stderr() {
         rustix::stdio::dup2_stderr(&null)?;
     }
     Ok(false)
