@@ -106,13 +106,19 @@ impl std::fmt::Debug for Board<'_> {
     }
 }
 
-/// A server that may run the compilers `listed`; as the original, on a machine where these are all
-/// that is in `/usr/lib/distcc`.
-fn server(world: &World, name: &str, kind: Kind, path: String, listed: &[String]) -> Server {
+/// How to start a server with that `PATH` that may run the compilers `listed`. Ours has its sandbox
+/// on, as it comes.
+fn options(kind: Kind, path: &str, listed: &[String]) -> ServerOptions {
     let mut options = ServerOptions::new(kind);
-    options.path = Some(path);
+    options.launcher = words(&["/usr/bin/env", &format!("PATH={path}")]);
     options.compilers = listed.to_vec();
     options.n_jobs = 4;
+    options
+}
+
+/// Such a server; as the original, on a machine where these are all that is in `/usr/lib/distcc`.
+fn server(world: &World, name: &str, kind: Kind, path: String, listed: &[String]) -> Server {
+    let mut options = options(kind, &path, listed);
     if kind == Kind::Original {
         let whitelist = world.folder(name).join("whitelist");
         let text = format!("mount --bind {} /usr/lib/distcc && exec \"$@\"", whitelist.display());
@@ -121,7 +127,7 @@ fn server(world: &World, name: &str, kind: Kind, path: String, listed: &[String]
             words.extend(["--user", "--map-root-user"]);
         }
         words.extend(["--mount", "sh", "-c", &text, "sh"]);
-        options.launcher = words.into_iter().map(str::to_owned).collect();
+        options.launcher.extend(words.into_iter().map(str::to_owned));
     }
     world.server(name, &options)
 }
@@ -174,9 +180,7 @@ fn a_compiler_without_a_link_is_refused_and_with_the_botnet_option_taken() {
         let world = World::new();
         let path = toolchain_first(&world, AARCH64);
         let strict = server(&world, "strict", kind, path.clone(), &words(&["gcc"]));
-        let mut options = ServerOptions::new(kind);
-        options.path = Some(path);
-        options.compilers = Vec::new();
+        let mut options = options(kind, &path, &[]);
         options.more = vec!["--make-me-a-botnet".to_owned()];
         let open = world.server("open", &options);
         for (n_before, client) in CLIENTS.into_iter().enumerate() {
@@ -240,9 +244,7 @@ fn one_server_serves_boards_of_all_kinds_on_one_port() {
 fn a_board_with_the_originals_client_gets_what_the_servers_options_say() {
     for (n_targets, target) in [AARCH64, ARMHF].into_iter().enumerate() {
         let world = World::new();
-        let mut options = ServerOptions::new(Kind::Ours);
-        options.path = Some(SYSTEM_PATH.to_owned());
-        options.compilers = every_compiler();
+        let mut options = options(Kind::Ours, SYSTEM_PATH, &every_compiler());
         let value = match n_targets {
             0 => target.name.to_owned(),
             _ => format!("127.0.0.0/8={}", target.name),
@@ -295,6 +297,31 @@ fn a_board_is_told_that_there_is_no_compiler_for_it_and_served_when_there_is() {
     );
     assert_eq!(board.compile(&server.host(""), "gcc").stderr, "");
     server.wait_for_compiled(1);
+}
+
+#[test]
+fn a_compiler_beyond_path_is_found_and_the_sandbox_shows_it() {
+    let world = World::new();
+    let folder = world.folder("opt/tools/bin");
+    let text = "exec /usr/bin/aarch64-linux-gnu-gcc \"$@\"";
+    script(&folder.join("aarch64-unknown-linux-gnu-gcc"), text);
+    let listed = words(&["gcc", "aarch64-unknown-linux-gnu-gcc"]);
+    let mut options = options(Kind::Ours, SYSTEM_PATH, &listed);
+    options.more = vec!["--compiler-folder".to_owned(), folder.display().to_string()];
+    let server = world.server("server", &options);
+    let board = Board::new(&world, AARCH64, Kind::Ours);
+    assert_eq!(board.compile(&server.host(""), "gcc").stderr, "");
+    server.wait_for_compiled(1);
+    let log = server.log();
+    assert!(log.contains("gcc here: ") && log.contains("tools/bin/aarch64-unknown"), "{log}");
+    assert!(log.contains("sandbox: "), "{log}");
+    // By its name as well, as clients of 3.4 ask.
+    let mut command = world.command("/usr/bin/distcc");
+    command.env("PATH", format!("{}:{SYSTEM_PATH}", folder.display()));
+    command.env("DISTCC_HOSTS", server.host("")).args(["aarch64-unknown-linux-gnu-gcc", "-O2"]);
+    let ran = finish(command.args(["-c", "greet.c", "-o", "x.o"]));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    server.wait_for_compiled(2);
 }
 
 #[test]
