@@ -209,7 +209,11 @@ fn the_template_differs_in_its_names_alone() {
 fn the_service_runs_hardened_with_its_sandbox() {
     let settings = std::fs::read_to_string(units().join("conf.d/distccd")).unwrap();
     let more = "PATH=/opt/arm/bin:$PATH\nDISTCC_ARGS=\"--allow 127.0.0.1 --port 3932\"\n";
-    let systemd = Systemd::start(&[("distccd", &settings), ("distccd-arm", more)], &[]);
+    let third = "PATH=/usr/bin:/bin\nDISTCC_ARGS=\"--allow 127.0.0.1 --port 3936\"\n";
+    let systemd = Systemd::start(
+        &[("distccd", &settings), ("distccd-arm", more), ("distccd-armv8", third)],
+        &[],
+    );
     systemd.must("systemctl start distccd.service");
     // It was not started before it was ready.
     let shown = systemd.must("systemctl show distccd.service");
@@ -234,6 +238,18 @@ fn the_service_runs_hardened_with_its_sandbox() {
     let shown = systemd.must("systemctl show --property=Result distccd.service");
     assert_eq!(shown, "Result=success\n");
     systemd.wait_for_journal("stopping: SIGTERM");
+
+    // A further server, whose user nobody has made.
+    systemd.must("systemctl start distccd@armv8.service");
+    systemd.compile(3936);
+    let shown = systemd.must("systemctl show distccd@armv8.service");
+    assert!(shown.contains("sandbox: namespaces\n"), "{shown}");
+    assert!(shown.contains("EnvironmentFiles=/etc/conf.d/distccd-armv8 "), "{shown}");
+    let pid = systemd.must("systemctl show --property=MainPID --value distccd@armv8.service");
+    let user: u32 =
+        systemd.must(&format!("stat -c %u /proc/{}", pid.trim())).trim().parse().unwrap();
+    // The numbers that systemd gives away.
+    assert!((61_184..=65_519).contains(&user), "{user}");
 
     // A PATH that nobody expands: the helper that will not be found is named.
     systemd.must("systemctl start distccd@arm.service");
