@@ -67,8 +67,15 @@ pub(crate) const MOST_OBJECT_BYTES: u64 = Limits::DEFAULT.body_bytes as u64;
 /// How much memory has to be free for one more compiler beside others. `--job-memory`.
 pub(crate) const JOB_MEMORY_MIB: u64 = 256;
 
-/// How long a compiler counts as about to take its memory.
+/// Compilers that have just started are about to take memory that still seems free: so many of them
+/// together as much as one is given.
+pub(crate) const YOUNG_PER_JOB_MEMORY: u64 = 4;
+
+/// How long a compiler counts as just started.
 pub(crate) const YOUNG: Duration = Duration::from_secs(2);
+
+/// For how long what was found out about free memory holds.
+pub(crate) const SEEN_FOR: Duration = Duration::from_millis(100);
 
 /// How often to look whether there is memory.
 pub(crate) const LOOK_FOR_MEMORY: Duration = Duration::from_millis(200);

@@ -429,8 +429,12 @@ impl<'a> Conversation<'a> {
     fn wait_for_memory(&mut self) -> Result<Admitted<'a>, Failure> {
         let context = self.context;
         let start = Instant::now();
+        if let Some(admitted) = context.memory.ask(start, free_bytes) {
+            return Ok(admitted);
+        }
         let mut has_told = false;
-        let mut place = context.memory.queue();
+        let mut place =
+            context.memory.queue().map_err(|error| failed("could not wait for memory", &error))?;
         loop {
             let now = Instant::now();
             place = match place.ask(now, free_bytes) {
@@ -448,10 +452,14 @@ impl<'a> Conversation<'a> {
                 let text = format!("{} waits for memory", self.told.input);
                 context.log.write(Level::Notice, "memory", &text);
             }
-            let watched = [self.connection.input(), context.stop.rung()];
-            match wait_for_any(&watched, LOOK_FOR_MEMORY) {
+            let ready = {
+                let watched = [self.connection.input(), context.stop.rung(), place.bell()];
+                wait_for_any(&watched, LOOK_FOR_MEMORY)
+            };
+            match ready {
                 Ok(ready) if ready[1] => return Err(stopping()),
-                Ok(_) => self.check_client()?,
+                Ok(ready) if ready[0] => self.check_client()?,
+                Ok(_) => {}
                 Err(error) if error.kind() == ErrorKind::TimedOut => {}
                 Err(error) => return Err(failed("could not wait for memory", &error)),
             }

@@ -1,14 +1,21 @@
 //! Whether there is memory for one more compiler.
 
 use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
-use crate::bounds::YOUNG;
+use rustix::event::{EventfdFlags, eventfd};
+
+use crate::bounds::{SEEN_FOR, YOUNG, YOUNG_PER_JOB_MEMORY};
 
 /// Where control groups of version 2 are.
 const CONTROL_GROUPS: &str = "/sys/fs/cgroup";
+
+/// How many compilers are looked at for what they are about to take.
+const MOST_YOUNG: usize = 1000;
 
 /// Lets compilers start while there is memory for them, one at least.
 #[derive(Debug)]
@@ -22,9 +29,25 @@ struct State {
     n_running: usize,
     /// When those started that are still about to take their memory.
     young: VecDeque<Instant>,
-    /// Those who wait, in their order.
-    waiting: VecDeque<u64>,
-    next_number: u64,
+    seen: Option<Seen>,
+    /// Those who wait, in their order: for each what becomes readable when it is worth asking again.
+    waiting: VecDeque<Arc<OwnedFd>>,
+}
+
+/// How much memory was free at some time. Finding out takes longer than starting a small compiler.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    at: Instant,
+    free: Option<u64>,
+}
+
+impl State {
+    /// Tells the first of those who wait.
+    fn call(&self) {
+        if let Some(first) = self.waiting.front() {
+            let _ = rustix::io::write(&**first, &1_u64.to_ne_bytes());
+        }
+    }
 }
 
 /// The right to take a compiler's memory, until dropped.
@@ -37,7 +60,7 @@ pub(crate) struct Admitted<'a> {
 #[derive(Debug)]
 pub(crate) struct Waiting<'a> {
     memory: &'a Memory,
-    number: u64,
+    bell: Arc<OwnedFd>,
 }
 
 impl Memory {
@@ -45,13 +68,57 @@ impl Memory {
         Memory { bytes_per_job, state: Mutex::default() }
     }
 
-    /// Takes a place at the end.
-    pub(crate) fn queue(&self) -> Waiting<'_> {
+    /// The right at once, if nobody waits and there is memory, or nobody runs. `free` says how much
+    /// memory there is.
+    pub(crate) fn ask(
+        &self,
+        now: Instant,
+        free: impl FnOnce() -> Option<u64>,
+    ) -> Option<Admitted<'_>> {
         let mut state = self.lock();
-        let number = state.next_number;
-        state.next_number += 1;
-        state.waiting.push_back(number);
-        Waiting { memory: self, number }
+        (state.waiting.is_empty() && self.may_start(&mut state, now, free))
+            .then(|| Admitted { memory: self })
+    }
+
+    /// Takes a place at the end of those who wait.
+    ///
+    /// # Errors
+    /// When the system has no descriptor for waiting.
+    pub(crate) fn queue(&self) -> io::Result<Waiting<'_>> {
+        let bell = Arc::new(eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?);
+        self.lock().waiting.push_back(Arc::clone(&bell));
+        Ok(Waiting { memory: self, bell })
+    }
+
+    /// Whether one more may start now; it is counted then.
+    fn may_start(
+        &self,
+        state: &mut State,
+        now: Instant,
+        free: impl FnOnce() -> Option<u64>,
+    ) -> bool {
+        while state.young.front().is_some_and(|start| now.saturating_duration_since(*start) > YOUNG)
+        {
+            state.young.pop_front();
+        }
+        let n_young = state.young.len().min(state.n_running) as u64;
+        let of_young = self.bytes_per_job / YOUNG_PER_JOB_MEMORY * n_young;
+        let needed = self.bytes_per_job.saturating_add(of_young);
+        if state.n_running > 0 {
+            let seen = state.seen.filter(|seen| now.saturating_duration_since(seen.at) < SEEN_FOR);
+            let seen = seen.unwrap_or_else(|| Seen { at: now, free: free() });
+            state.seen = Some(seen);
+            // What cannot be found out stops nobody.
+            if seen.free.is_some_and(|free| free < needed) {
+                return false;
+            }
+        }
+        state.n_running += 1;
+        // More of them say no more.
+        if state.young.len() < MOST_YOUNG {
+            state.young.push_back(now);
+        }
+        true
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -61,8 +128,12 @@ impl Memory {
 }
 
 impl<'a> Waiting<'a> {
-    /// The right, if it is our turn and there is memory, or nobody runs. `free` says how much
-    /// memory there is.
+    /// What becomes readable when it is worth asking again.
+    pub(crate) fn bell(&self) -> BorrowedFd<'_> {
+        self.bell.as_fd()
+    }
+
+    /// As [`Memory::ask`], if it is our turn.
     pub(crate) fn ask(
         self,
         now: Instant,
@@ -70,23 +141,12 @@ impl<'a> Waiting<'a> {
     ) -> Result<Admitted<'a>, Waiting<'a>> {
         let memory = self.memory;
         let mut state = memory.lock();
-        if state.waiting.front() != Some(&self.number) {
+        let is_first = state.waiting.front().is_some_and(|first| Arc::ptr_eq(first, &self.bell));
+        let _ = rustix::io::read(&*self.bell, &mut [0; 8]);
+        if !is_first || !memory.may_start(&mut state, now, free) {
             drop(state);
             return Err(self);
         }
-        while state.young.front().is_some_and(|start| now.saturating_duration_since(*start) > YOUNG)
-        {
-            state.young.pop_front();
-        }
-        let n_to_come = state.young.len().min(state.n_running) as u64 + 1;
-        let needed = memory.bytes_per_job.saturating_mul(n_to_come);
-        // What cannot be found out stops nobody.
-        if state.n_running > 0 && free().is_some_and(|free| free < needed) {
-            drop(state);
-            return Err(self);
-        }
-        state.n_running += 1;
-        state.young.push_back(now);
         drop(state);
         Ok(Admitted { memory })
     }
@@ -94,13 +154,17 @@ impl<'a> Waiting<'a> {
 
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
-        self.memory.lock().waiting.retain(|number| *number != self.number);
+        let mut state = self.memory.lock();
+        state.waiting.retain(|bell| !Arc::ptr_eq(bell, &self.bell));
+        state.call();
     }
 }
 
 impl Drop for Admitted<'_> {
     fn drop(&mut self) {
-        self.memory.lock().n_running -= 1;
+        let mut state = self.memory.lock();
+        state.n_running -= 1;
+        state.call();
     }
 }
 
@@ -163,15 +227,20 @@ mod tests {
     fn one_always_runs_and_others_wait_in_order_for_memory() {
         let memory = Memory::new(100);
         let now = Instant::now();
-        let first = memory.queue().ask(now, || Some(0)).unwrap();
-        let (second, third) = (memory.queue(), memory.queue());
-        let second = second.ask(now, || Some(50)).unwrap_err();
+        let look_again = |n: u32| now + SEEN_FOR * n;
+        let first = memory.ask(now, || Some(0)).unwrap();
+        assert!(memory.ask(look_again(1), || Some(50)).is_none());
+        let (second, third) = (memory.queue().unwrap(), memory.queue().unwrap());
+        assert!(memory.ask(look_again(2), || Some(1000)).is_none(), "others wait");
+        let second = second.ask(look_again(2), || Some(50)).unwrap_err();
         // It is not its turn, however much there is.
         let third = third.ask(now, || Some(1000)).unwrap_err();
         // The first has not taken its memory yet.
-        let second = second.ask(now, || Some(150)).unwrap_err();
+        let second = second.ask(look_again(3), || Some(120)).unwrap_err();
+        // What was seen a moment ago holds.
+        let second = second.ask(look_again(3), || Some(1000)).unwrap_err();
         let later = now + YOUNG + Duration::from_secs(1);
-        let second = second.ask(later, || Some(150)).unwrap();
+        let second = second.ask(later, || Some(120)).unwrap();
         drop((first, second));
         assert!(third.ask(later, || Some(0)).is_ok());
     }
@@ -180,9 +249,22 @@ mod tests {
     fn who_leaves_holds_nobody_up() {
         let memory = Memory::new(100);
         let now = Instant::now();
-        let _first = memory.queue().ask(now, || None).unwrap();
-        let (leaver, last) = (memory.queue(), memory.queue());
+        let first = memory.ask(now, || None).unwrap();
+        let (leaver, last) = (memory.queue().unwrap(), memory.queue().unwrap());
+        let is_called = |waiting: &Waiting<'_>| {
+            let mut ends = [rustix::event::PollFd::from_borrowed_fd(
+                waiting.bell(),
+                rustix::event::PollFlags::IN,
+            )];
+            transport::wait(&mut ends, Duration::ZERO).is_ok()
+        };
+        assert!(!is_called(&last));
         drop(leaver);
+        assert!(is_called(&last));
+        let last = last.ask(now, || Some(0)).unwrap_err();
+        assert!(!is_called(&last));
+        drop(first);
+        assert!(is_called(&last));
         assert!(last.ask(now, || Some(1000)).is_ok());
         assert!(memory.lock().waiting.is_empty());
     }
@@ -190,8 +272,8 @@ mod tests {
     #[test]
     fn what_cannot_be_found_out_stops_nobody() {
         let memory = Memory::new(100);
-        let _first = memory.queue().ask(Instant::now(), || None).unwrap();
-        assert!(memory.queue().ask(Instant::now(), || None).is_ok());
+        let _first = memory.ask(Instant::now(), || None).unwrap();
+        assert!(memory.ask(Instant::now(), || None).is_some());
     }
 
     #[test]
