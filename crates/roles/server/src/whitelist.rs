@@ -1,10 +1,12 @@
 //! Which compilers may run, and which of them a client means.
 
+mod rule;
+mod survey;
+
 use std::ffi::{OsStr, OsString};
 use std::io;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use compiler_args::WantedCompiler;
@@ -18,8 +20,8 @@ use crate::options::Options;
 use crate::targets::Targets;
 use crate::{Environment, Failure};
 
-/// The folders whose links name the compilers. Source: distccd(1) 3.4.
-const FOLDERS: [&str; 2] = ["/usr/lib/distcc", "/usr/local/lib/distcc"];
+use rule::{Rule, bare_name, folder_paths, folders, is_executable, lines, links, listed};
+pub(crate) use survey::{Survey, Surveyed};
 
 /// The rule by which compilers are allowed, where they are found, and what is known of them.
 ///
@@ -31,16 +33,6 @@ pub(crate) struct Whitelist {
     surroundings: Surroundings,
     acquaintances: Acquaintances,
     targets: Targets,
-}
-
-#[derive(Debug)]
-enum Rule {
-    /// Whatever is asked for.
-    Any,
-    /// Those with an executable of their name in one of the folders.
-    Folders(Vec<PathBuf>),
-    /// Those whose last path parts agree with a line of this file: `DISTCC_CMDLIST`.
-    List { file: PathBuf, n_words: usize },
 }
 
 /// A compiler that may run.
@@ -70,27 +62,6 @@ pub(crate) enum Denied {
     NoTarget { wanted: String, target: String, others: Vec<String> },
     /// Those for the machine are of these other versions.
     NoVersion { wanted: WantedCompiler, others: Vec<String> },
-}
-
-/// The compilers of this machine.
-#[derive(Debug)]
-pub(crate) struct Survey {
-    pub(crate) compilers: Vec<Surveyed>,
-    /// Names on the whitelist of which there is no compiler.
-    pub(crate) missing: Vec<String>,
-    /// Where compilers were looked for.
-    pub(crate) folders: Vec<PathBuf>,
-}
-
-/// One of them.
-#[derive(Debug)]
-pub(crate) struct Surveyed {
-    pub(crate) path: PathBuf,
-    pub(crate) about: Result<About, Unknown>,
-    /// `None` where a part of it cannot be read.
-    pub(crate) fingerprint: Option<String>,
-    /// Why it may not run; `None`: it may.
-    pub(crate) denied: Option<Denied>,
 }
 
 impl Whitelist {
@@ -357,45 +328,6 @@ impl Whitelist {
         homes
     }
 
-    /// Everything on this machine that by its name is a compiler, whether it may run or not. To be
-    /// asked for by the machine's own people: all of them are started to say what they are.
-    pub(crate) fn survey(&self) -> Survey {
-        let listed = self.listed();
-        let compilers = self.places.all().into_iter().map(|found| {
-            let about = self.about(&found.compiler);
-            let fingerprint = about.as_ref().ok().and_then(|about| {
-                inventory::fingerprint(&found.compiler, about, &self.surroundings).ok()
-            });
-            let denied = self.denied(&found, &listed);
-            Surveyed { path: found.compiler.program, about, fingerprint, denied }
-        });
-        let compilers = compilers.collect();
-        let missing = match &self.rule {
-            Rule::Folders(folders) => links(folders)
-                .into_iter()
-                .filter(|name| self.places.find(OsStr::new(name)).is_err())
-                .collect(),
-            Rule::Any | Rule::List { .. } => Vec::new(),
-        };
-        Survey { compilers, missing, folders: self.places.folders() }
-    }
-
-    /// Why a compiler may not run, if so.
-    fn denied(&self, found: &Found, listed: &[(String, Compiler)]) -> Option<Denied> {
-        let name = CompilerName::parse(&found.name)?;
-        let is_listed = listed.iter().any(|(other, compiler)| {
-            compiler.program == found.compiler.program
-                || CompilerName::parse(other).is_some_and(|other| name.may_be_same(&other))
-                    && is_same(&compiler.program, &found.compiler.program)
-                    && self.about(compiler) == self.about(&found.compiler)
-        });
-        match self.by_name(OsStr::new(&found.name)) {
-            _ if is_listed => None,
-            Err(denied) => Some(denied),
-            Ok(allowed) => Some(Denied::Hidden { by: allowed.compiler.program }),
-        }
-    }
-
     /// What a compiler that may run says of itself.
     fn about(&self, compiler: &Compiler) -> Result<About, Unknown> {
         self.acquaintances.ask(compiler, &self.surroundings)
@@ -469,76 +401,6 @@ fn parse(name: &OsStr) -> Option<CompilerName<'_>> {
 fn driver(name: &OsStr) -> Driver {
     let is_cxx = || name.as_bytes().ends_with(b"++");
     parse(name).map_or_else(|| if is_cxx() { Driver::Cxx } else { Driver::C }, |name| name.driver())
-}
-
-/// The names of compilers in the folders that name them, sorted.
-fn links(folders: &[PathBuf]) -> Vec<String> {
-    let entries = folders.iter().filter_map(|folder| std::fs::read_dir(folder).ok());
-    let mut names: Vec<String> = entries
-        .flatten()
-        .flatten()
-        .filter(|entry| is_executable(&entry.path()))
-        .filter_map(|entry| entry.file_name().into_string().ok())
-        .filter(|name| CompilerName::parse(name).is_some())
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-fn folder_paths(options: &Options) -> Vec<PathBuf> {
-    match &options.compiler_whitelist {
-        Some(folder) => vec![folder.clone()],
-        None => FOLDERS.map(PathBuf::from).to_vec(),
-    }
-}
-
-fn folders(options: &Options) -> Result<Vec<PathBuf>, Failure> {
-    let folders = folder_paths(options);
-    let has_entries = |folder: &PathBuf| {
-        std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
-    };
-    if folders.iter().any(has_entries) {
-        return Ok(folders);
-    }
-    let named: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
-    Err(Failure::new(
-        Exit::COMPILER_MISSING,
-        format!("no compiler may run: {} is missing or empty", named.join(" and ")),
-        format!(
-            "allow one by a link of its name: ln -s /usr/bin/distcc {}/gcc; \
-             or update-distcc-symlinks",
-            folders[0].display()
-        ),
-    ))
-}
-
-/// The name to look for in the folders: without a leading `/bin/` or `/usr/bin/`. `None` for
-/// every other name with a slash, and for names that are no file's.
-fn bare_name(name: &[u8]) -> Option<&OsStr> {
-    let bare = name.strip_prefix(b"/usr/bin/").or(name.strip_prefix(b"/bin/")).unwrap_or(name);
-    let is_name = !bare.is_empty() && bare != b"." && bare != b".." && !bare.contains(&b'/');
-    (is_name && !bare.contains(&0)).then_some(OsStr::from_bytes(bare))
-}
-
-fn is_executable(path: &Path) -> bool {
-    std::fs::metadata(path).is_ok_and(|found| found.is_file() && found.mode() & 0o111 != 0)
-}
-
-/// The first line whose last `n_words` path parts are those of `name`.
-fn listed<'a>(list: &'a [u8], name: &[u8], n_words: usize) -> Option<&'a [u8]> {
-    let tail = |path: &'a [u8]| -> Vec<&'a [u8]> {
-        path.rsplit(|byte| *byte == b'/').take(n_words).collect()
-    };
-    let parts: Vec<&[u8]> = name.rsplit(|byte| *byte == b'/').take(n_words).collect();
-    if parts.len() < n_words || parts.first().is_none_or(|last| last.is_empty()) {
-        return None;
-    }
-    lines(list).find(|line| tail(line) == parts)
-}
-
-fn lines(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).filter(|line| !line.is_empty())
 }
 
 #[cfg(test)]
@@ -737,36 +599,6 @@ mod tests {
         assert_eq!(board(&format!("gcc {X86} -c a.c")), "gcc");
         assert_eq!(machine.find("gcc -c a.c", "192.168.0.7"), "gcc");
         assert_eq!(machine.find("gcc -c a.c", ""), "gcc");
-    }
-
-    #[test]
-    fn only_the_usual_folders_may_be_named() {
-        let check = |name: &str, expected: Option<&str>| {
-            assert_eq!(bare_name(name.as_bytes()), expected.map(OsStr::new), "{name}");
-        };
-        check("gcc", Some("gcc"));
-        check("/usr/bin/gcc", Some("gcc"));
-        check("/bin/gcc", Some("gcc"));
-        for name in ["", ".", "..", "/usr/local/bin/gcc", "./gcc", "/usr/bin/../x", "/USR/BIN/gcc"]
-        {
-            check(name, None);
-        }
-    }
-
-    #[test]
-    fn a_list_agrees_by_its_last_parts() {
-        let list = b"/opt/a/gcc\n\n/opt/b/gcc\n/usr/bin/clang\n";
-        let check = |name: &str, n_words, expected: Option<&str>| {
-            let found = listed(list, name.as_bytes(), n_words);
-            assert_eq!(found, expected.map(str::as_bytes), "{name} {n_words}");
-        };
-        check("gcc", 1, Some("/opt/a/gcc"));
-        check("/x/gcc", 1, Some("/opt/a/gcc"));
-        check("b/gcc", 2, Some("/opt/b/gcc"));
-        check("gcc", 2, None);
-        check("tcc", 1, None);
-        check("", 1, None);
-        check("/opt/a/", 1, None);
     }
 
     #[test]
