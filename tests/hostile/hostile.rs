@@ -17,6 +17,7 @@ mod floods;
 mod leaving;
 mod names;
 mod slow;
+mod soak;
 mod sources;
 mod stand;
 mod talk;
@@ -49,7 +50,20 @@ impl Case {
     }
 }
 
+/// Asks for good and hostile load for so many seconds instead: `cargo xtask soak`.
+const SOAK_SECONDS: &str = "DISTCC_RS_SOAK_SECONDS";
+
 fn main() -> ExitCode {
+    if let Ok(seconds) = std::env::var(SOAK_SECONDS) {
+        let soaked = seconds.parse().map_err(anyhow::Error::from).and_then(soak::run);
+        return match soaked {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("soak: {error:#}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let arguments = Arguments::from_args();
     if arguments.list {
         let none = Stands::default();

@@ -262,6 +262,23 @@ impl Stand {
         }
     }
 
+    /// Has what is there now count as what was there at first.
+    pub(crate) fn take_measure(&mut self) -> Result<()> {
+        self.wait_until_idle()?;
+        self.figures = self.look();
+        Ok(())
+    }
+
+    /// Fails when something is left of what was asked of the server.
+    pub(crate) fn check_idle(&self) -> Result<()> {
+        self.wait_until_idle()
+    }
+
+    /// The worker's memory now.
+    pub(crate) fn memory_kib(&self) -> u64 {
+        self.look().memory_kib
+    }
+
     /// What is there that was not there at first.
     fn left(&self) -> Vec<String> {
         let mut left = Vec::new();

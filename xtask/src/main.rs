@@ -4,6 +4,7 @@ mod debian;
 mod demo;
 mod fuzz;
 mod identity;
+mod soak;
 mod test;
 mod tidy;
 
@@ -20,6 +21,9 @@ usage: cargo xtask CHORE
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
   identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original]
                   run generated commands with and without servers, compare all they leave
+  soak [--seconds N]
+                  good and hostile clients on our server together (default 30 minutes);
+                  prints what grew, and fails where something did
   reasons         write docs/reasons.md anew from the code
   options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
@@ -32,6 +36,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
         Some("identity") => identity::run(&words[1..]),
+        Some("soak") => soak::run_words(&words[1..]),
         Some("reasons") => write_reasons(),
         Some("options") => write_options(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{build_programs, cargo, debian, fuzz, tidy};
+use crate::{build_programs, cargo, debian, fuzz, soak, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
 const PACKAGES: [&str; 23] = [
@@ -49,6 +49,7 @@ pub(crate) fn run() -> Result<()> {
     tidy::run()?;
     build_programs()?;
     cargo(&["test", "--workspace"])?;
+    soak::run(soak::TEST_SECONDS)?;
     cargo(&["doc", "--workspace", "--no-deps"])?;
     fuzz::run(fuzz::DEFAULT_SECONDS)
 }
