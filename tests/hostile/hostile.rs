@@ -20,6 +20,7 @@ mod slow;
 mod soak;
 mod sources;
 mod stand;
+mod stats;
 mod talk;
 
 use std::process::ExitCode;
@@ -114,6 +115,7 @@ impl Stands {
                     sources::cases(),
                     leaving::cases(),
                     floods::cases(),
+                    stats::cases(),
                 ]
                 .into_iter()
                 .flatten()

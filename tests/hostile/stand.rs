@@ -1,5 +1,6 @@
 //! A server to attack, and what it has to look like afterwards.
 
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -78,6 +79,8 @@ pub(crate) fn has_sandbox() -> bool {
 pub(crate) struct Stand {
     world: World,
     pub(crate) server: Server,
+    /// Where the statistics page of ours is.
+    pub(crate) stats_port: u16,
     /// Attacks come one after the other.
     turn: Mutex<()>,
     /// What the good job makes.
@@ -110,6 +113,11 @@ impl Stand {
             let become_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
             options.launcher.extend(become_nobody.map(str::to_owned));
         }
+        let stats_port = free_port();
+        if !is_original {
+            let port = stats_port.to_string();
+            options.more.extend(["--stats", "--stats-port", &port].map(str::to_owned));
+        }
         if role == Role::Cramped {
             // A user of its own: the system counts by user.
             let user = 100_000 + std::process::id() % 50_000;
@@ -126,6 +134,7 @@ impl Stand {
         let mut stand = Stand {
             world,
             server,
+            stats_port,
             turn: Mutex::new(()),
             good_object,
             figures: Figures {
@@ -295,7 +304,7 @@ impl Stand {
             if !same {
                 left.push(format!("{now:?} instead of {first:?}"));
             }
-        } else if now.n_threads > 2 {
+        } else if now.n_threads > 3 {
             left.push(format!("threads: {now:?}"));
         }
         left
@@ -364,6 +373,12 @@ fn good_object(world: &World) -> Vec<u8> {
     gcc.args(["-O1", "-c", "good.i", "-o", "good.o"]).current_dir(&folder);
     assert_eq!(run(&mut gcc, PATIENCE).code, 0);
     std::fs::read(folder.join("good.o")).expect("gcc has made it")
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("loopback has a free port");
+    listener.local_addr().expect("a bound socket has an address").port()
 }
 
 /// The last lines of a log.
