@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use compiler_args::ServerJob;
 use wire::Exit;
 
-use crate::job::{Failure, failed};
+use crate::conversation::{Failure, failed};
 use crate::refusal::Refusal;
 
 /// The folder in a job's folder that stands for the client's root.
