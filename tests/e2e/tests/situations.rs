@@ -533,7 +533,10 @@ fn the_server_has_enough_to_do() {
     });
     Job::new(&world, &server.host("")).check(Expected {
         code: "server-busy",
-        texts: &["it refused: too many jobs are waiting here already", "hint: lower the server's"],
+        texts: &[
+            "it refused: too many jobs from your address are waiting here already",
+            "hint: lower the server's",
+        ],
         exit: 114,
     });
     held.release();
