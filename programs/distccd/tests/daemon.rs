@@ -3,6 +3,7 @@
 
 mod common;
 
+use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -13,6 +14,7 @@ use common::{
     Client, World, check_refused, free_port, is_alive, is_root, kill, listens, request, run,
     wait_until,
 };
+use rustix::fs::fcntl_lock;
 use rustix::process::Signal;
 use wire::{Limits, Reply, ReplyDecoder, Version};
 
@@ -379,6 +381,12 @@ fn the_next_daemon_removes_what_killed_ones_left() {
     daemon.wait();
     wait_until(|| (!is_alive(worker) && !is_alive(compiler)).then_some(()));
     assert!(!world.temporaries().is_empty());
+    // The last of a killed process's threads lets go of its files a moment after it counts as dead.
+    let locks = world.temporaries().into_iter().filter(|path| path.ends_with("lock"));
+    let locks: Vec<_> = locks.map(|path| File::options().write(true).open(path).unwrap()).collect();
+    let exclusive = rustix::fs::FlockOperation::NonBlockingLockExclusive;
+    wait_until(|| locks.iter().all(|lock| fcntl_lock(lock, exclusive).is_ok()).then_some(()));
+    drop(locks);
     let next = world.daemon(&[]);
     assert!(world.job_files().is_empty(), "{:?}", world.temporaries());
     drop(next);
