@@ -1,15 +1,18 @@
 //! A compiler as a process group of its own.
 
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::os::unix::ffi::OsStrExt;
+use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::process::{
     Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process_group, pidfd_open, waitid,
 };
 
+use sys::spawn::Program;
 use sys::usage::Usage;
 
 use crate::Run;
@@ -23,30 +26,34 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A compiler at work, and what it has started as far as that stays in its group.
 #[derive(Debug)]
 pub(crate) struct Group {
-    child: Child,
     group: Pid,
     process: Option<OwnedFd>,
     usage: Usage,
 }
 
 impl Group {
-    pub(crate) fn start(run: Run<'_>) -> io::Result<Group> {
-        let mut command = Command::new(run.program);
-        command
-            .arg0(run.name)
-            .args(run.arguments)
-            .env_clear()
-            .envs(run.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(run.folder)
-            .stdin(Stdio::null())
-            .stdout(run.stdout)
-            .stderr(run.stderr)
-            .process_group(0);
-        sys::child::bind_to_this_thread(&mut command);
-        let child = command.spawn()?;
-        let group = Pid::from_child(&child);
+    pub(crate) fn start(run: &Run<'_>) -> io::Result<Group> {
+        let path = c_string(run.program.as_os_str())?;
+        let folder = c_string(run.folder.as_os_str())?;
+        let own_name =
+            std::iter::once(run.name).chain(run.arguments.iter().map(OsString::as_os_str));
+        let words: Vec<CString> = own_name.map(c_string).collect::<io::Result<_>>()?;
+        let variables = run.environment.iter().map(|(name, value)| {
+            let variable = [name.as_bytes(), b"=", value.as_bytes()].concat();
+            c_string(OsStr::from_bytes(&variable))
+        });
+        let environment: Vec<CString> = variables.collect::<io::Result<_>>()?;
+        let null = File::open("/dev/null")?;
+        let program = Program {
+            path: &path,
+            words: &words,
+            environment: &environment,
+            folder: &folder,
+            streams: [null.as_fd(), run.stdout.as_fd(), run.stderr.as_fd()],
+        };
+        let group = Pid::from_raw(program.start()?).ok_or(io::ErrorKind::NotFound)?;
         let process = pidfd_open(group, PidfdFlags::empty()).ok();
-        Ok(Group { child, group, process, usage: Usage::default() })
+        Ok(Group { group, process, usage: Usage::default() })
     }
 
     /// What becomes readable when the compiler ends. `None`: one has to look from time to time.
@@ -78,7 +85,7 @@ impl Group {
             std::thread::sleep(LOOK_EVERY);
         }
         self.end_rest();
-        let _ = self.child.wait();
+        let _ = sys::usage::wait(self.group.as_raw_pid());
     }
 
     /// Whether the compiler has ended. It stays a zombie, which keeps its number from going to
@@ -92,4 +99,9 @@ impl Group {
     fn end_rest(&self) {
         let _ = kill_process_group(self.group, Signal::KILL);
     }
+}
+
+/// What the system takes for a word.
+fn c_string(word: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(word.as_bytes())?)
 }

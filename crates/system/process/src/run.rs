@@ -81,7 +81,7 @@ impl Run<'_> {
                 let task = self.task();
                 Kind::Confined(sandbox.start(&task, self.stdout.as_fd(), self.stderr.as_fd())?)
             }
-            None => Kind::Grouped(Group::start(self).map_err(Failure::NotExecuted)?),
+            None => Kind::Grouped(Group::start(&self).map_err(Failure::NotExecuted)?),
         };
         Ok(Running { kind, has_ended: false })
     }
