@@ -240,6 +240,12 @@ fn become_worker(mut context: Context, listeners: &Listeners, supervisor: Pid) {
 /// Waits until the worker dies (`None`) or a signal asks us to stop. Reaps orphans meanwhile.
 fn wait_for_worker(signals: &SignalFd, worker: Option<Pid>) -> io::Result<Option<Signal>> {
     loop {
+        // Some may have ended before anybody watched.
+        while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
+            if Some(pid) == worker {
+                return Ok(None);
+            }
+        }
         let mut ends = [PollFd::new(signals, PollFlags::IN)];
         match poll(&mut ends, None) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
@@ -249,11 +255,6 @@ fn wait_for_worker(signals: &SignalFd, worker: Option<Pid>) -> io::Result<Option
             match Signal::try_from(told.ssi_signo as i32) {
                 Ok(Signal::SIGCHLD) | Err(_) => {}
                 Ok(signal) => return Ok(Some(signal)),
-            }
-        }
-        while let Ok(Some((pid, _))) = wait(WaitOptions::NOHANG) {
-            if Some(pid) == worker {
-                return Ok(None);
             }
         }
     }

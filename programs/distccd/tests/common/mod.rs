@@ -260,9 +260,10 @@ impl Daemon<'_> {
         self.child.id() as i32
     }
 
-    /// The process that runs the compilers: the daemon's only child while it is idle.
+    /// The process that runs the compilers: the daemon's youngest child while it is idle. The one
+    /// that tried the sandbox out may still be on its way out.
     pub fn worker(&self) -> i32 {
-        wait_until(|| children(self.pid()).first().copied())
+        wait_until(|| children(self.pid()).into_iter().max())
     }
 
     pub fn log(&self) -> String {
