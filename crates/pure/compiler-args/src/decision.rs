@@ -6,6 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::language::{Kind, base_name, is_cxx_driver, without_extension};
 use crate::parse::{Command, Item, Product, is_configure_test};
+use crate::server_job::option_as_value;
 use crate::table::Effect;
 use crate::{Language, Reason};
 
@@ -180,6 +181,10 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     // No name of a source, preprocessed or not, tells a `++` driver that it is C.
     if is_cxx_driver(command.compiler.as_bytes()) && source.language == Language::C {
         return Err(Stay::new(Reason::UnknownLanguage, OsStr::new("-x c")));
+    }
+    // No server of ours takes it: see there.
+    if let Some(word) = command.items.iter().find_map(option_as_value) {
+        return Err(Stay::new(Reason::UnknownOption, word));
     }
     if let Some(word) = unused_word(command) {
         return Err(Stay::new(Reason::PreprocessorDetails, word));
@@ -616,6 +621,7 @@ mod tests {
             ("--coverage", "profile"),
             ("-flto=auto", "link-time-optimization"),
             ("-gsplit-dwarf", "split-dwarf"),
+            ("--param -fplugin=x.so", "unknown-option"),
             ("-g3", "records-details"),
             ("-ggdb3", "records-details"),
             ("-A a=b", "preprocessor-details"),

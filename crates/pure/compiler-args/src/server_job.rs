@@ -168,7 +168,7 @@ fn has_nul(word: &OsStr) -> bool {
 
 /// A value that looks like an option, where it would be sent along unjudged: a compiler that does
 /// not know the option before it, or knows one without a value, takes it for one.
-fn option_as_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
+pub(crate) fn option_as_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
     let Item::Option { row, words: [_, value], .. } = item else { return None };
     let is_sent = matches!(row.effect, Effect::Compile | Effect::Target | Effect::Debug { .. });
     let is_judged = matches!(row.name, "-Xclang" | "-mllvm");
