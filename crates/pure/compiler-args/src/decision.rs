@@ -6,7 +6,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
 use crate::language::{Kind, base_name, is_cxx_driver, without_extension};
 use crate::parse::{Command, Item, Product, is_configure_test};
-use crate::server_job::option_as_value;
+use crate::server_job::server_job;
 use crate::table::Effect;
 use crate::{Language, Reason};
 
@@ -159,7 +159,14 @@ impl Job {
 /// Whether a command (the compiler first) may be compiled elsewhere, and how.
 #[must_use]
 pub fn decide(words: &[OsString]) -> Decision {
-    match Command::read(words).and_then(|command| job(&command)) {
+    let job = Command::read(words).and_then(|command| job(&command)).and_then(|job| {
+        // What our own servers refuse need not be asked for.
+        match server_job(&job.remote) {
+            Ok(_) => Ok(job),
+            Err(refusal) => Err(refusal.into_stay()),
+        }
+    });
+    match job {
         Ok(job) => Decision::Distribute(Box::new(job)),
         Err(stay) => Decision::CompileHere(stay),
     }
@@ -181,10 +188,6 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     // No name of a source, preprocessed or not, tells a `++` driver that it is C.
     if is_cxx_driver(command.compiler.as_bytes()) && source.language == Language::C {
         return Err(Stay::new(Reason::UnknownLanguage, OsStr::new("-x c")));
-    }
-    // No server of ours takes it: see there.
-    if let Some(word) = command.items.iter().find_map(option_as_value) {
-        return Err(Stay::new(Reason::UnknownOption, word));
     }
     if let Some(word) = unused_word(command) {
         return Err(Stay::new(Reason::PreprocessorDetails, word));
@@ -609,6 +612,15 @@ mod tests {
             "unknown-option",
             "`--frobnicate` is an option not known here",
         );
+    }
+
+    #[test]
+    fn what_our_own_servers_refuse_stays() {
+        let words = ["gcc", "-c", "a.c", "-o@x.o"].map(OsString::from);
+        match decide(&words) {
+            Decision::CompileHere(stay) => assert_eq!(stay.reason.code(), "response-file"),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

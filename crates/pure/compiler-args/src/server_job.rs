@@ -42,6 +42,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn into_stay(self) -> Stay {
+        self.stay
+    }
+
     /// The reason behind it.
     #[must_use]
     pub fn reason(&self) -> Reason {
@@ -168,7 +172,7 @@ fn has_nul(word: &OsStr) -> bool {
 
 /// A value that looks like an option, where it would be sent along unjudged: a compiler that does
 /// not know the option before it, or knows one without a value, takes it for one.
-pub(crate) fn option_as_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
+fn option_as_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
     let Item::Option { row, words: [_, value], .. } = item else { return None };
     let is_sent = matches!(row.effect, Effect::Compile | Effect::Target | Effect::Debug { .. });
     let is_judged = matches!(row.name, "-Xclang" | "-mllvm");
