@@ -23,6 +23,9 @@ use crate::whitelist::Allowed;
 /// How much is read at once.
 const READ_BYTES: usize = 128 << 10;
 
+/// Where a request tells its version.
+const VERSION_BYTES: usize = 12;
+
 /// How much is sent between two looks at the clock.
 const SEND_BYTES: usize = 1 << 20;
 
@@ -105,9 +108,16 @@ impl<'a> Conversation<'a> {
                 Err(error) if error.kind() == ErrorKind::TimedOut => continue,
                 Err(error) => return Err(Failure::Gone(error.to_string())),
             };
+            let mut input = &buffer[..n_bytes];
+            if self.decoder.version().is_none() {
+                // First of all: any refusal has to be told in the version that was asked for.
+                let mut head = &input[..n_bytes.min(VERSION_BYTES)];
+                let n_head = head.len();
+                self.decoder.push(&mut head).map_err(|error| bad_request(&error))?;
+                input = &input[n_head - head.len()..];
+            }
             take(&mut share, n_bytes)?;
             pace.note(n_bytes, judged.is_some(), Instant::now());
-            let mut input = &buffer[..n_bytes];
             let request = self.decoder.push_within(&mut input, &mut |n_bytes| share.grow(n_bytes));
             let request = request.map_err(|error| bad_request(&error))?;
             if let (None, Some(command)) = (&judged, self.decoder.command()) {
