@@ -233,7 +233,7 @@ fn debug_information_that_cannot_be_split_off_elsewhere_stays() {
     let absolute = world.folder("work").join("x.o").display().to_string();
     let cases: [(&[&str], [&str; 2]); 4] = [
         (&["gcc", "-g", "-gsplit-dwarf", "-c", "a.c", "-o", &absolute], ["x.o", "x.dwo"]),
-        (&["gcc", "-g", "-gsplit-dwarf", "-c", "a.c", "-o", "../work/x.o"], ["x.o", "x.dwo"]),
+        (&["gcc", "-g", "-gsplit-dwarf", "-c", "a.c", "-o", "sub/../x.o"], ["x.o", "x.dwo"]),
         (&["gcc", "-gsplit-dwarf", "-c", "a.c"], ["a.o", "a.dwo"]),
         (&["clang", "-g", "-gsplit-dwarf", "-c", "a.c"], ["a.o", "a.dwo"]),
     ];
