@@ -1,8 +1,9 @@
 //! How compilers are confined: what the server asks the sandbox for, and what it gets.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
+use inventory::with_prefix;
 use process::TempRoot;
 use sandbox::{GroupLimits, Groups, Level, Limits, Sandbox, View};
 use wire::Exit;
@@ -159,9 +160,8 @@ fn best(wish: Wish, view: &View, limits: &Limits, log: &Log) -> Result<Option<Sa
 fn toolchain_folders(environment: &Environment) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for folder in std::env::split_paths(&environment.path).filter(|folder| folder.is_absolute()) {
-        let prefix = folder.parent().filter(|prefix| is_toolchain(prefix));
         // Its name as it is called, and as it is.
-        for path in [Some(folder.as_path()), prefix].into_iter().flatten() {
+        for path in with_prefix(&folder) {
             found.push(path.to_owned());
             found.extend(path.canonicalize());
         }
@@ -171,13 +171,6 @@ fn toolchain_folders(environment: &Environment) -> Vec<PathBuf> {
         libraries.flat_map(|(_, folders)| std::env::split_paths(folders).collect::<Vec<_>>()),
     );
     found
-}
-
-/// Whether a folder is a toolchain's, with the parts of a compiler in it.
-fn is_toolchain(prefix: &Path) -> bool {
-    ["lib/gcc", "lib64/gcc", "libexec/gcc", "lib/clang", "lib64/clang"]
-        .iter()
-        .any(|part| prefix.join(part).is_dir())
 }
 
 #[cfg(test)]

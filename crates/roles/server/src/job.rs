@@ -33,8 +33,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         n_extra_bytes: 0,
     };
     if let Some(peer) = peer.filter(|peer| !context.access.lets_in(peer.ip())) {
-        let text = format!("connection from client '{client}' denied by access list");
-        context.log.write(Level::Error, "dcc_check_client", &text);
+        context.log.write(Level::Error, "dcc_check_client", &denied(peer));
         context.statistics.note_denied();
         return conversation.turn_away(&Refusal::access_denied(peer.ip()));
     }

@@ -14,4 +14,4 @@ pub use about::{About, Unknown};
 pub use ask::{Acquaintances, Surroundings};
 pub use fingerprint::fingerprint;
 pub use places::{Found, Places, X_TOOLS};
-pub use same::{folders_of, is_same};
+pub use same::{folders_of, is_same, with_prefix};

@@ -55,8 +55,7 @@ pub fn folders_of(program: &Path) -> Vec<PathBuf> {
     let mut folders: Vec<PathBuf> = Vec::new();
     let mut add = |program: &Path| {
         let Some(folder) = program.parent() else { return };
-        let prefix = folder.parent().filter(|prefix| is_toolchain(prefix));
-        for folder in [Some(folder), prefix].into_iter().flatten() {
+        for folder in with_prefix(folder) {
             if folder.parent().is_some() && !folders.iter().any(|known| known == folder) {
                 folders.push(folder.to_owned());
             }
@@ -72,6 +71,12 @@ pub fn folders_of(program: &Path) -> Vec<PathBuf> {
         add(&canonical);
     }
     folders
+}
+
+/// A folder of programs, and the prefix of their installation where the parts of a compiler are in it.
+pub fn with_prefix(folder: &Path) -> impl Iterator<Item = &Path> {
+    let prefix = folder.parent().filter(|prefix| is_toolchain(prefix));
+    [Some(folder), prefix].into_iter().flatten()
 }
 
 /// Whether a folder has the parts of a compiler in it.
