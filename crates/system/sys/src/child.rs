@@ -12,33 +12,42 @@ const MOST_FILE_BYTES: libc::rlim_t = 4 << 30;
 /// waits for it.
 pub fn bind_to_this_thread(command: &mut Command) {
     let parent = std::process::id();
-    // SAFETY: the closure runs in the child after fork. It calls prctl, setrlimit and getppid,
-    // which are async-signal-safe system calls, and neither allocates nor takes a lock: the errors
-    // it returns are made of numbers.
+    // SAFETY: the closure runs in the child after fork, and does only what `bind` does.
     unsafe {
-        command.pre_exec(move || {
-            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-                return Err(io::Error::last_os_error());
-            }
-            // The parent may have died before the call above.
-            if libc::getppid() as u32 != parent {
-                return Err(io::Error::from_raw_os_error(libc::ESRCH));
-            }
-            for (resource, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_FSIZE, MOST_FILE_BYTES)]
-            {
-                let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-                if libc::getrlimit(resource, &raw mut limit) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-                limit.rlim_cur = most.min(limit.rlim_max);
-                limit.rlim_max = limit.rlim_cur;
-                if libc::setrlimit(resource, &raw const limit) != 0 {
-                    return Err(io::Error::last_os_error());
-                }
-            }
-            Ok(())
-        });
+        command.pre_exec(move || bind(parent));
     }
+}
+
+/// Has this process, a new child of `parent`, end by SIGKILL when the thread that started it ends,
+/// write no core files, and no file beyond all measure.
+///
+/// Allowed between fork and exec, and on borrowed memory: prctl, setrlimit and getppid are
+/// async-signal-safe system calls, and nothing here allocates or takes a lock. The errors are made of
+/// numbers.
+pub(crate) fn bind(parent: u32) -> io::Result<()> {
+    // SAFETY: prctl with these arguments takes numbers alone.
+    if unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // The parent may have died before the call above.
+    // SAFETY: getppid takes nothing and cannot fail.
+    if unsafe { libc::getppid() } as u32 != parent {
+        return Err(io::Error::from_raw_os_error(libc::ESRCH));
+    }
+    for (resource, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_FSIZE, MOST_FILE_BYTES)] {
+        let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        // SAFETY: the pointer is valid for the call, which fills the structure and keeps nothing.
+        if unsafe { libc::getrlimit(resource, &raw mut limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        limit.rlim_cur = most.min(limit.rlim_max);
+        limit.rlim_max = limit.rlim_cur;
+        // SAFETY: the pointer is valid for the call, which reads the structure and keeps nothing.
+        if unsafe { libc::setrlimit(resource, &raw const limit) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+    }
+    Ok(())
 }
 
 /// Has the child of `command` live on by itself: in a session of its own, so that no terminal's

@@ -8,9 +8,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, RawFd};
 
-/// The most that the program may write into one file: far beyond any object, and far from a full
-/// disk.
-const MOST_FILE_BYTES: libc::rlim_t = 4 << 30;
+use crate::child;
 
 /// What the new process has for a stack until the program runs.
 const STACK_BYTES: usize = 64 << 10;
@@ -37,7 +35,7 @@ struct Order {
     environment: Vec<*const libc::c_char>,
     folder: *const libc::c_char,
     streams: [RawFd; 3],
-    parent: libc::pid_t,
+    parent: u32,
     /// The error that kept the program from running; 0: none.
     error: libc::c_int,
 }
@@ -59,7 +57,7 @@ impl Program<'_> {
             environment: pointers(self.environment),
             folder: self.folder.as_ptr(),
             streams: self.streams.each_ref().map(AsRawFd::as_raw_fd),
-            parent: std::process::id() as libc::pid_t,
+            parent: std::process::id(),
             error: 0,
         };
         // 16 bytes are the strictest that any machine asks of a stack.
@@ -105,29 +103,14 @@ extern "C" fn run(order: *mut libc::c_void) -> libc::c_int {
 fn become_program(order: &Order) -> libc::c_int {
     // SAFETY: errno is this thread's, and the thread that it is shared with stands still.
     let error = || unsafe { *libc::__errno_location() };
+    if let Err(error) = child::bind(order.parent) {
+        return error.raw_os_error().unwrap_or(libc::EINVAL);
+    }
     // SAFETY: all of these are system calls, or set plain C structs on this stack; all pointers are
     // those of `start`. None allocates or takes a lock.
     unsafe {
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) != 0 {
-            return error();
-        }
-        // The parent may have died before the call above.
-        if libc::getppid() != order.parent {
-            return libc::ESRCH;
-        }
         if libc::setpgid(0, 0) != 0 {
             return error();
-        }
-        for (resource, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_FSIZE, MOST_FILE_BYTES)] {
-            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-            if libc::getrlimit(resource, &raw mut limit) != 0 {
-                return error();
-            }
-            limit.rlim_max = most.min(limit.rlim_max);
-            limit.rlim_cur = limit.rlim_max;
-            if libc::setrlimit(resource, &raw const limit) != 0 {
-                return error();
-            }
         }
         // Above the standard ones, so that none is written over before it is copied.
         let mut kept = [0; 3];
