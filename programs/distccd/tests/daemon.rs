@@ -4,15 +4,14 @@
 mod common;
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Command, Output, Stdio};
 
 use common::{
-    Client, World, check_refused, free_port, is_alive, is_root, kill, listens, request, run,
-    wait_until,
+    Client, World, check_refused, free_port, is_alive, is_root, kill, listens, run, wait_until,
 };
 use rustix::fs::fcntl_lock;
 use rustix::process::Signal;
@@ -404,17 +403,7 @@ fn inetd_serves_one_job_over_pipes() {
     world.compiler("gcc", WRITES_OBJECT);
     world.allow("missing-gcc");
     for (command, code) in [(COMMAND, 0), ("missing-gcc -c a.c -o a.o", 110)] {
-        let mut child = world
-            .distccd()
-            .args(["--inetd", "--log-stderr", &world.list_option()])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Held open until the answer has come, as clients do.
-        let mut input = child.stdin.take().unwrap();
-        input.write_all(&request(Version::V2, command, SOURCE)).unwrap();
+        let (mut child, input) = world.inetd(&[], command, SOURCE);
         let mut said = Vec::new();
         child.stdout.take().unwrap().read_to_end(&mut said).unwrap();
         drop(input);
@@ -432,16 +421,7 @@ fn inetd_serves_one_job_over_pipes() {
 fn a_signal_to_an_inetd_server_leaves_nothing() {
     let world = World::new();
     let mut blocking = world.blocking_compiler("gcc", STUBBORN);
-    let mut child = world
-        .distccd()
-        .args(["--inetd", "--log-stderr", &world.list_option(), "--sandbox=off"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(&request(Version::V2, COMMAND, SOURCE)).unwrap();
+    let (mut child, _input) = world.inetd(&["--sandbox=off"], COMMAND, SOURCE);
     blocking.wait_for_start();
     kill(child.id() as i32, Signal::TERM);
     let mut said = Vec::new();

@@ -3,10 +3,9 @@
 
 mod common;
 
-use std::io::{Read, Write};
-use std::process::Stdio;
+use std::io::Read;
 
-use common::{Client, Daemon, World, check_refused, kill, request, wait_until};
+use common::{Client, Daemon, World, check_refused, kill, wait_until};
 use rustix::process::Signal;
 use wire::Version;
 
@@ -147,16 +146,7 @@ fn a_daemon_whose_sandbox_is_killed_serves_on() {
 fn an_inetd_server_confines_as_well_and_leaves_nothing() {
     let world = World::new();
     world.compiler("gcc", STUBBORN);
-    let mut child = world
-        .distccd()
-        .args(["--inetd", "--log-stderr", &world.list_option(), "--sandbox=require"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut input = child.stdin.take().unwrap();
-    input.write_all(&request(Version::V2, COMMAND, SOURCE)).unwrap();
+    let (mut child, _input) = world.inetd(&["--sandbox=require"], COMMAND, SOURCE);
     wait_until(|| running(&world, "sleep"));
     kill(child.id() as i32, Signal::TERM);
     let mut said = Vec::new();

@@ -9,7 +9,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, ChildStdin, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -99,6 +99,23 @@ impl World {
 
     pub fn list_option(&self) -> String {
         format!("--compiler-whitelist={}/list", self.path().display())
+    }
+
+    /// Starts a server for the one job over its standard input and output, and sends it a job of
+    /// version 2. The input is held open, as clients do until the answer has come.
+    pub fn inetd(&self, options: &[&str], command: &str, source: &str) -> (Child, ChildStdin) {
+        let mut child = self
+            .distccd()
+            .args(["--inetd", "--log-stderr", &self.list_option()])
+            .args(options)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut input = child.stdin.take().unwrap();
+        input.write_all(&request(Version::V2, command, source)).unwrap();
+        (child, input)
     }
 
     pub fn daemon(&self, options: &[&str]) -> Daemon<'_> {
