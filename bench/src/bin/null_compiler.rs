@@ -15,7 +15,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use bench::{built, make_compilers, wait_until_it_listens};
 use rustix::process::{Pid, Signal, kill_process};
 use wire::{Version, encode_request_head, encode_source};
 
@@ -32,34 +33,17 @@ const N_JOBS: &str = "8";
 /// How many times Debian's jobs a second ours has to do, without a sandbox.
 const LEAST_RATIO: f64 = 1.3;
 
-/// The compiler, as a C program: it writes a fixed object to where `-o` says.
-const COMPILER: &str = r##"
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-extern const unsigned char object[];
-extern const unsigned long object_size;
-int main(int argc, char **argv)
-{
-    const char *output = 0;
-    for (int i = 1; i < argc; i++)
-        if (!strcmp(argv[i], "-o") && i + 1 < argc)
-            output = argv[++i];
-    int file = output ? open(output, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-    return file < 0 || write(file, object, object_size) < 0;
-}
-"##;
-
 /// A job's source: what a small file comes to when it is preprocessed.
 const SOURCE_BYTES: usize = 20_000;
 
 fn main() -> Result<()> {
-    let ours = std::env::args_os().nth(1).map_or_else(our_server, |path| Ok(path.into()))?;
+    let ours =
+        std::env::args_os().nth(1).map_or_else(|| built("distccd"), |path| Ok(path.into()))?;
     let original = PathBuf::from("/usr/bin/distccd");
     ensure!(original.exists(), "Debian's distccd is missing: apt-get install distcc");
     let world = tempfile::tempdir()?;
     std::fs::set_permissions(world.path(), PermissionsExt::from_mode(0o755))?;
-    let compilers = make_compiler(world.path())?;
+    let compilers = make_compilers(world.path(), &["gcc"])?;
     let servers = [
         Server::start(world.path(), &compilers, &original, "Debian's", &[])?,
         Server::start(world.path(), &compilers, &ours, "ours, no sandbox", &["--sandbox", "off"])?,
@@ -98,40 +82,6 @@ fn medians(turns: &[(f64, f64)]) -> (f64, f64) {
         median(turns.iter().map(|turn| turn.0).collect()),
         median(turns.iter().map(|turn| turn.1).collect()),
     )
-}
-
-/// Our server as it is installed: the main workspace's release build.
-fn our_server() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no main workspace")?;
-    let status = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--package", "distccd"])
-        .current_dir(root)
-        .status()?;
-    ensure!(status.success(), "our server cannot be built");
-    Ok(root.join("target/release/distccd"))
-}
-
-/// A folder with the compiler, which is called gcc.
-fn make_compiler(world: &Path) -> Result<PathBuf> {
-    let folder = world.join("compilers");
-    std::fs::create_dir(&folder)?;
-    let path = |name: &str| world.join(name);
-    std::fs::write(path("real.c"), "int x;\n")?;
-    gcc(&["-c", "-o"], &path("real.o"), &path("real.c"))?;
-    let object = std::fs::read(path("real.o"))?;
-    let mut source = format!("{COMPILER}const unsigned long object_size = {};\n", object.len());
-    source.push_str("const unsigned char object[] = {");
-    source.extend(object.iter().map(|byte| format!("{byte},")));
-    source.push_str("};\n");
-    std::fs::write(path("compiler.c"), source)?;
-    gcc(&["-O2", "-static", "-o"], &folder.join("gcc"), &path("compiler.c"))?;
-    Ok(folder)
-}
-
-fn gcc(words: &[&str], output: &Path, source: &Path) -> Result<()> {
-    let status = Command::new("gcc").args(words).arg(output).arg(source).status()?;
-    ensure!(status.success(), "gcc failed");
-    Ok(())
 }
 
 /// A whole job, as it travels.
@@ -193,14 +143,7 @@ impl Server {
             command.arg("--compiler-whitelist").arg(&whitelist);
         }
         let mut daemon = command.spawn()?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = daemon.try_wait()? {
-                bail!("{name} ended with {status}");
-            }
-            ensure!(Instant::now() < deadline, "{name} does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_it_listens(name, &mut daemon, port)?;
         Ok(Server { name, port, daemon })
     }
 

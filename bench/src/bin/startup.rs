@@ -6,13 +6,14 @@
 //! preprocessor nor the server is in it.
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
+use bench::{built, make_compilers, wait_until_it_listens};
 use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
 
 /// How often each client runs.
@@ -22,40 +23,17 @@ const ROUNDS: usize = 400;
 /// makes.
 const WARM_UP: usize = 10;
 
-/// The compiler of both sides, as a C program: a shell would cost more than what is measured.
-const COMPILER: &str = r##"
-#include <fcntl.h>
-#include <string.h>
-#include <unistd.h>
-extern const unsigned char object[];
-extern const unsigned long object_size;
-int main(int argc, char **argv)
-{
-    static const char text[] = "# 1 \"a.c\"\nint x;\n";
-    const char *output = 0;
-    for (int i = 1; i < argc; i++) {
-        if (!strcmp(argv[i], "-dumpmachine"))
-            return write(1, "x86_64-linux-gnu\n", 17) < 0;
-        if (!strcmp(argv[i], "-E"))
-            return write(1, text, sizeof text - 1) < 0;
-        if (!strcmp(argv[i], "-o") && i + 1 < argc)
-            output = argv[++i];
-    }
-    int file = output ? open(output, O_WRONLY | O_CREAT | O_TRUNC, 0666) : -1;
-    return file < 0 || write(file, object, object_size) < 0;
-}
-"##;
-
 /// Names that a client may send for `gcc`.
 const NAMES: [&str; 2] = ["gcc", "x86_64-linux-gnu-gcc"];
 
 fn main() -> Result<()> {
-    let ours = std::env::args_os().nth(1).map_or_else(our_client, |path| Ok(path.into()))?;
+    let ours =
+        std::env::args_os().nth(1).map_or_else(|| built("distcc"), |path| Ok(path.into()))?;
     let original = PathBuf::from("/usr/bin/distcc");
     ensure!(original.exists(), "Debian's distcc is missing: apt-get install distcc");
     let world = tempfile::tempdir()?;
     std::fs::set_permissions(world.path(), PermissionsExt::from_mode(0o755))?;
-    let compilers = make_compilers(world.path())?;
+    let compilers = make_compilers(world.path(), &NAMES)?;
     let server = Server::start(world.path(), &compilers)?;
 
     let mut clients = [Client::new(ours, "ours"), Client::new(original, "Debian's")];
@@ -83,41 +61,6 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// Our client as it is installed: the main workspace's release build.
-fn our_client() -> Result<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().context("no main workspace")?;
-    let status = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--package", "distcc"])
-        .current_dir(root)
-        .status()?;
-    ensure!(status.success(), "our client cannot be built");
-    Ok(root.join("target/release/distcc"))
-}
-
-/// A folder with the compiler under all names that a client may use.
-fn make_compilers(world: &Path) -> Result<PathBuf> {
-    let folder = world.join("compilers");
-    std::fs::create_dir(&folder)?;
-    let path = |name: &str| world.join(name);
-    std::fs::write(path("empty.c"), "int x;\n")?;
-    gcc(&["-c", "-o"], &path("real.o"), &[&path("empty.c")])?;
-    let object = std::fs::read(path("real.o"))?;
-    let mut source = format!("{COMPILER}const unsigned long object_size = {};\n", object.len());
-    source.push_str("const unsigned char object[] = {");
-    source.extend(object.iter().map(|byte| format!("{byte},")));
-    source.push_str("};\n");
-    std::fs::write(path("compiler.c"), source)?;
-    gcc(&["-O2", "-static", "-o"], &folder.join(NAMES[0]), &[&path("compiler.c")])?;
-    std::fs::copy(folder.join(NAMES[0]), folder.join(NAMES[1]))?;
-    Ok(folder)
-}
-
-fn gcc(words: &[&str], output: &Path, sources: &[&Path]) -> Result<()> {
-    let status = Command::new("gcc").args(words).arg(output).args(sources).status()?;
-    ensure!(status.success(), "gcc failed");
-    Ok(())
-}
-
 /// Debian's server, which both clients talk to.
 struct Server {
     port: u16,
@@ -134,14 +77,7 @@ impl Server {
             .stdin(Stdio::null())
             .stderr(std::fs::File::create(world.join("distccd.log"))?)
             .spawn()?;
-        let deadline = Instant::now() + Duration::from_secs(20);
-        while TcpStream::connect(("127.0.0.1", port)).is_err() {
-            if let Some(status) = daemon.try_wait()? {
-                bail!("distccd ended with {status}");
-            }
-            ensure!(Instant::now() < deadline, "distccd does not listen");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        wait_until_it_listens("distccd", &mut daemon, port)?;
         Ok(Server { port, daemon })
     }
 }
