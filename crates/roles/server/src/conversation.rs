@@ -12,7 +12,9 @@ use transport::{Connection, Sent};
 use wire::{Abilities, Exit, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
-use crate::bounds::{LAST_WORDS_BYTES, LAST_WORDS_PATIENCE, MOST_EXTRA_BYTES, STOPPING_PATIENCE};
+use crate::bounds::{
+    DOOR_PATIENCE, LAST_WORDS_BYTES, LAST_WORDS_PATIENCE, MOST_EXTRA_BYTES, STOPPING_PATIENCE,
+};
 use crate::budget::Share;
 use crate::job::{output_name, received};
 use crate::log::Level;
@@ -28,9 +30,6 @@ const VERSION_BYTES: usize = 12;
 
 /// How much is sent between two looks at the clock.
 const SEND_BYTES: usize = 1 << 20;
-
-/// How long a client that may not connect gets to name the version of its refusal.
-const STRANGER_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a job has no reply of a compiler.
 pub(crate) enum Failure {
@@ -231,7 +230,7 @@ impl<'a> Conversation<'a> {
     /// to hear that, and no more.
     pub(crate) fn turn_away(mut self, refusal: &Refusal) -> Exit {
         let mut buffer = [0; 4096];
-        let deadline = Instant::now() + STRANGER_PATIENCE;
+        let deadline = Instant::now() + DOOR_PATIENCE;
         while self.decoder.version().is_none() {
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || self.wait_for_client(left).is_err() {

@@ -117,7 +117,6 @@ impl Running {
     ) -> Result<Ending, Failure> {
         loop {
             if let Some(status) = self.status()? {
-                self.has_ended = true;
                 return Ok(Ending::Ended(status));
             }
             let mut left = match deadline {
@@ -149,7 +148,6 @@ impl Running {
             if let Some(index) = spoke {
                 // A compiler that ended at the same moment has the first word.
                 if let Some(status) = self.status()? {
-                    self.has_ended = true;
                     return Ok(Ending::Ended(status));
                 }
                 return Ok(Ending::Spoke(index));
@@ -159,12 +157,14 @@ impl Running {
 
     /// How the compiler ended, if it has. Nothing of what it started is left then.
     fn status(&mut self) -> Result<Option<ExitStatus>, Failure> {
-        match &mut self.kind {
+        let status = match &mut self.kind {
             Kind::Grouped(group) => {
-                group.status().map_err(|error: io::Error| Failure::Broken(error.to_string()))
+                group.status().map_err(|error: io::Error| Failure::Broken(error.to_string()))?
             }
-            Kind::Confined(job) => Ok(job.status()?.map(ExitStatus::from_raw)),
-        }
+            Kind::Confined(job) => job.status()?.map(ExitStatus::from_raw),
+        };
+        self.has_ended |= status.is_some();
+        Ok(status)
     }
 
     /// What the compiler has cost, and what it has started; nothing before its end.

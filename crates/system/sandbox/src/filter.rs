@@ -253,22 +253,18 @@ const IOCTLS: [u32; 5] = [
 )))]
 const ALLOWED_HERE: &[c_long] = &[];
 
-/// The machine's own kind of system calls (`linux/audit.h`).
-#[cfg(target_arch = "x86_64")]
-const OWN_KIND: u32 = 0xc000_003e;
-#[cfg(target_arch = "aarch64")]
-const OWN_KIND: u32 = 0xc000_00b7;
-#[cfg(target_arch = "riscv64")]
-const OWN_KIND: u32 = 0xc000_00f3;
-#[cfg(target_arch = "arm")]
-const OWN_KIND: u32 = 0x4000_0028;
-#[cfg(not(any(
-    target_arch = "x86_64",
-    target_arch = "aarch64",
-    target_arch = "riscv64",
-    target_arch = "arm"
-)))]
-const OWN_KIND: u32 = 0;
+/// The machine's own kind of system calls (`linux/audit.h`); `None`: there is no filter for it.
+const OWN_KIND: Option<u32> = if cfg!(target_arch = "x86_64") {
+    Some(0xc000_003e)
+} else if cfg!(target_arch = "aarch64") {
+    Some(0xc000_00b7)
+} else if cfg!(target_arch = "riscv64") {
+    Some(0xc000_00f3)
+} else if cfg!(target_arch = "arm") {
+    Some(0x4000_0028)
+} else {
+    None
+};
 
 /// Where the kernel shows what it is asked for (`struct seccomp_data`).
 const AT_NUMBER: u32 = 0;
@@ -294,13 +290,11 @@ const FORBIDDEN: u32 = libc::SECCOMP_RET_ERRNO | libc::EPERM as u32;
 
 /// The program for the kernel.
 pub(crate) fn program(level: Level) -> Vec<sock_filter> {
-    if OWN_KIND == 0 {
-        return vec![answer(libc::SECCOMP_RET_ALLOW)];
-    }
+    let Some(own_kind) = OWN_KIND else { return vec![answer(libc::SECCOMP_RET_ALLOW)] };
     let mut program = vec![
         load(AT_KIND),
         // A program for another kind of machine would use other numbers.
-        skip_if_equal(OWN_KIND, 1, 0),
+        skip_if_equal(own_kind, 1, 0),
         answer(UNKNOWN),
         load(AT_NUMBER),
     ];
