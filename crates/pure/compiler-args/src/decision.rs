@@ -71,6 +71,9 @@ pub struct Job {
     /// The command to send to a server that restores the source (see [`crate::restore`]), without
     /// the mark of the folder; `None` where the source is preprocessed already.
     pub restored: Option<Vec<OsString>>,
+    /// The command to send to a server that lays out this machine's files, and that preprocesses
+    /// there: the words as they are. `None` where the source is preprocessed already.
+    pub whole: Option<Vec<OsString>>,
     /// The options that may decide for which machine the object is, in order.
     pub target_options: Vec<OsString>,
     /// Whether the object carries debug information.
@@ -149,7 +152,7 @@ impl Job {
         if self.remote.iter().any(chosen) {
             return;
         }
-        let commands = [&mut self.preprocess, &mut self.restored];
+        let commands = [&mut self.preprocess, &mut self.restored, &mut self.whole];
         for words in commands.into_iter().flatten().chain([&mut self.remote]) {
             words.push("-fdiagnostics-color=always".into());
         }
@@ -162,7 +165,7 @@ pub fn decide(words: &[OsString]) -> Decision {
     let job = Command::read(words).and_then(|command| job(&command)).and_then(|job| {
         // What our own servers refuse need not be asked for.
         match server_job(&job.remote) {
-            Ok(_) => Ok(job),
+            Ok(_) => Ok(Job { whole: job.preprocess.is_some().then(|| words.to_vec()), ..job }),
             Err(refusal) => Err(refusal.into_stay()),
         }
     });
@@ -218,6 +221,7 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
         form: Form::Expanded,
         columns: columns(command).filter(|_| !source.is_preprocessed),
         restored: (!source.is_preprocessed).then(|| remote_words(command, &output, Sent::Restored)),
+        whole: None,
         target_options: target_options(command),
         debug: command.debug,
         split_debug: command.split_debug.cloned(),
