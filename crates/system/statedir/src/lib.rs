@@ -5,6 +5,7 @@
 //!
 //! Source of the facts: distcc(1) 3.4, and system call traces of Debian's build.
 
+mod agent;
 mod folder;
 mod job_state;
 mod ledger;
@@ -14,6 +15,7 @@ mod said;
 mod slots;
 mod zeroconf;
 
+pub use agent::AgentPlace;
 pub use folder::StateDir;
 pub use job_state::{JobState, Phase};
 pub use ledger::checksum as ledger_checksum;

@@ -1,0 +1,176 @@
+//! The agent's socket: who comes in, and when the agent goes.
+
+use std::io::{self, Read, Write};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use agent_wire::{Answer, Request, take_message};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags};
+use statedir::{AgentPlace, StateDir};
+use sys::fork::{Fork, fork};
+
+use crate::conversation::Conversation;
+use crate::plan::Knowledge;
+use crate::{Context, Settings};
+
+/// The most clients at once; others do without.
+const MOST_CLIENTS: usize = 1024;
+
+/// How much stack a conversation has.
+const STACK_BYTES: usize = 2 << 20;
+
+/// How often to look whether it is time to go.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How long clients may still talk to an agent that is to end.
+const LAST_PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long an agent may take to say how it is.
+const ASK_PATIENCE: Duration = Duration::from_secs(10);
+
+fn place(settings: &Settings) -> io::Result<AgentPlace> {
+    let opened = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref());
+    let state = opened.or_else(|_| StateDir::open_temporary(&settings.temporary))?;
+    Ok(state.agent_place())
+}
+
+/// Asks the agent that is running.
+pub(crate) fn ask(settings: &Settings, request: &Request) -> io::Result<String> {
+    let place = place(settings)?;
+    let mut stream = place.connect().map_err(|error| {
+        let socket = place.socket();
+        io::Error::new(error.kind(), format!("no agent at {}: {error}", socket.display()))
+    })?;
+    stream.set_read_timeout(Some(ASK_PATIENCE))?;
+    stream.set_write_timeout(Some(ASK_PATIENCE))?;
+    stream.write_all(&request.encode())?;
+    let mut arrived = Vec::new();
+    loop {
+        let mut buffer = [0; 4096];
+        let n_bytes = stream.read(&mut buffer)?;
+        if n_bytes == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        arrived.extend_from_slice(&buffer[..n_bytes]);
+        if let Some(message) = take_message(&mut arrived).map_err(io::Error::other)? {
+            return match Answer::decode(&message).map_err(io::Error::other)? {
+                Answer::Status(text) => Ok(String::from_utf8_lossy(&text).into_owned()),
+                other => Err(io::Error::other(format!("it answers {other:?}"))),
+            };
+        }
+    }
+}
+
+/// Serves the clients of this user, until it has been idle for long or is told to end. Returns at once
+/// where another agent does already.
+pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> {
+    let place = place(settings)?;
+    place.make()?;
+    let Some(lock) = place.try_lock()? else { return Ok(()) };
+    // What is there belongs to an agent that was killed.
+    match std::fs::remove_file(place.socket()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let listener = UnixListener::bind(place.socket())?;
+    listener.set_nonblocking(true)?;
+    // Lets go of the folder that it was started in.
+    std::env::set_current_dir("/")?;
+    if in_background && !go_to_background(&place)? {
+        return Ok(());
+    }
+    let context = Arc::new(Context {
+        knowledge: Knowledge::new(settings.most_body_bytes),
+        started: Instant::now(),
+        n_clients: AtomicUsize::new(0),
+        n_sent: AtomicU64::new(0),
+        n_sent_bytes: AtomicU64::new(0),
+        n_doubts: AtomicU64::new(0),
+        is_stopping: AtomicBool::new(false),
+    });
+    context.log(&format!("serving at {}", place.socket().display()));
+    let served = accept_all(&context, &listener, settings.idle);
+    let _ = std::fs::remove_file(place.socket());
+    let deadline = Instant::now() + LAST_PATIENCE;
+    while context.n_clients.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
+        std::thread::sleep(LOOK_EVERY);
+    }
+    context.log("ends");
+    drop(lock);
+    served
+}
+
+/// Goes on in a process of its own, in a session of its own. False in the one that was started.
+fn go_to_background(place: &AgentPlace) -> io::Result<bool> {
+    let log = place.open_log()?;
+    if let Fork::Parent { .. } = fork()? {
+        return Ok(false);
+    }
+    let _ = rustix::process::setsid();
+    let nothing = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::stdio::dup2_stdin(&nothing)?;
+    rustix::stdio::dup2_stdout(&nothing)?;
+    rustix::stdio::dup2_stderr(&log)?;
+    Ok(true)
+}
+
+fn accept_all(context: &Arc<Context>, listener: &UnixListener, idle: Duration) -> io::Result<()> {
+    let mut busy_at = Instant::now();
+    loop {
+        let look_again = Timespec::try_from(LOOK_EVERY).ok();
+        let mut ends = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+        let _ = poll(&mut ends, look_again.as_ref());
+        match listener.accept() {
+            Ok((stream, _)) => {
+                busy_at = Instant::now();
+                if let Err(error) = admit(context, stream) {
+                    context.log(&format!("a client was turned away: {error}"));
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            // Too many open files: some client will go.
+            Err(_) => std::thread::sleep(LOOK_EVERY),
+        }
+        if context.n_clients.load(Ordering::Relaxed) > 0 {
+            busy_at = Instant::now();
+        }
+        if context.is_stopping.load(Ordering::Relaxed) || busy_at.elapsed() >= idle {
+            return Ok(());
+        }
+    }
+}
+
+/// One of the clients that are being served.
+struct Client(Arc<Context>);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.n_clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn admit(context: &Arc<Context>, stream: UnixStream) -> io::Result<()> {
+    stream.set_nonblocking(false)?;
+    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
+    if peer.uid != rustix::process::geteuid() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    if context.n_clients.load(Ordering::Relaxed) >= MOST_CLIENTS {
+        return Err(io::Error::other("there are too many"));
+    }
+    context.n_clients.fetch_add(1, Ordering::Relaxed);
+    let client = Client(Arc::clone(context));
+    let talk = move || {
+        let context = &client.0;
+        let talked = Conversation::new(context, stream).and_then(Conversation::run);
+        if let Err(error) = talked {
+            context.log(&format!("a client's talk ended: {error}"));
+        }
+    };
+    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(talk).map(drop)
+}
+

@@ -1,0 +1,404 @@
+//! The files of this machine, as far as compiles have asked for them: what is at a name, what a file
+//! says of others, and its content as it travels. Nothing is taken for true that was not looked at
+//! since a given time.
+
+use std::collections::HashMap;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use includes::{Facts, FileId, Files, Found};
+use rustix::fs::{FileType, Mode, OFlags, Stat};
+
+use crate::identity::Identity;
+use crate::names::{absolute, folder_of};
+
+/// The largest file that is sent.
+const LARGEST: u64 = 64 << 20;
+
+/// What is known of files.
+pub(crate) struct FileTable {
+    names: HashMap<Arc<[u8]>, Known>,
+    /// Folders in which files were looked for in vain.
+    folders: HashMap<Arc<[u8]>, Folder>,
+    ids: HashMap<Identity, FileId>,
+    contents: HashMap<FileId, Content>,
+    n_ids: u64,
+    /// What the bodies take, in bytes, and what they may.
+    body_bytes: usize,
+    most_body_bytes: usize,
+    clock: u64,
+    /// A file that changed, or could not be read, while it was being looked at.
+    disturbed: Option<Vec<u8>>,
+}
+
+/// What was at a name.
+struct Known {
+    found: Found,
+    identity: Option<Identity>,
+    at: Instant,
+}
+
+struct Folder {
+    /// `None` where there is none.
+    identity: Option<Identity>,
+    /// Whether a change since then would show.
+    is_settled: bool,
+    at: Instant,
+    missing: Vec<Arc<[u8]>>,
+}
+
+/// One state of a file.
+struct Content {
+    /// A name that leads to it.
+    name: Arc<[u8]>,
+    facts: Option<Arc<Facts>>,
+    /// As it travels.
+    body: Option<Arc<[u8]>>,
+    /// Its text, where a change after it was read might not show.
+    unsettled: Option<Arc<[u8]>>,
+    used: u64,
+}
+
+impl FileTable {
+    pub(crate) fn new(most_body_bytes: usize) -> FileTable {
+        FileTable {
+            names: HashMap::new(),
+            folders: HashMap::new(),
+            ids: HashMap::new(),
+            contents: HashMap::new(),
+            n_ids: 0,
+            body_bytes: 0,
+            most_body_bytes,
+            clock: 0,
+            disturbed: None,
+        }
+    }
+
+    /// How many names, and how many bytes of bodies are kept.
+    pub(crate) fn size(&self) -> (usize, usize) {
+        (self.names.len(), self.body_bytes)
+    }
+
+    /// Forgets everything, when it has become too much.
+    pub(crate) fn keep_small(&mut self, most_names: usize) -> bool {
+        let is_too_large = self.names.len() > most_names;
+        if is_too_large {
+            *self = FileTable { n_ids: self.n_ids, ..FileTable::new(self.most_body_bytes) };
+        }
+        is_too_large
+    }
+
+    /// The files as a compiler sees them that works in `folder`.
+    pub(crate) fn seen_from<'a>(&'a mut self, folder: &'a [u8]) -> View<'a> {
+        View { table: self, folder }
+    }
+
+    /// The file whose looking-at failed since this was asked last.
+    pub(crate) fn take_disturbed(&mut self) -> Option<Vec<u8>> {
+        self.disturbed.take()
+    }
+
+    /// Device and inode of the folder at an absolute name.
+    pub(crate) fn folder_number(&mut self, name: &[u8]) -> Option<(u64, u64)> {
+        self.folder(name).identity.map(|identity| identity.number())
+    }
+
+    /// What is at an absolute name.
+    pub(crate) fn look(&mut self, name: &[u8]) -> Found {
+        if let Some(known) = self.names.get(name) {
+            return known.found;
+        }
+        let name: Arc<[u8]> = name.into();
+        // First the folder: what comes after it shows there.
+        let is_nowhere = self.folder(folder_of(&name)).identity.is_none();
+        let at = Instant::now();
+        let stat = if is_nowhere { None } else { stat_file(&name) };
+        self.put(&name, stat.as_ref(), at);
+        let found = self.names.get(&name).map_or(Found::Missing, |known| known.found);
+        if !matches!(found, Found::File(_)) {
+            let folder = self.folder(folder_of(&name));
+            folder.missing.push(name);
+        }
+        found
+    }
+
+    fn put(&mut self, name: &Arc<[u8]>, stat: Option<&Stat>, at: Instant) {
+        let identity = stat.filter(|stat| is_file(stat)).map(Identity::of);
+        let found = match (identity, stat) {
+            (Some(identity), _) => Found::File(self.id(identity, name)),
+            (None, Some(_)) => Found::Other,
+            (None, None) => Found::Missing,
+        };
+        self.names.insert(Arc::clone(name), Known { found, identity, at });
+    }
+
+    fn id(&mut self, identity: Identity, name: &Arc<[u8]>) -> FileId {
+        if let Some(id) = self.ids.get(&identity) {
+            return *id;
+        }
+        self.n_ids += 1;
+        let id = FileId(self.n_ids);
+        self.ids.insert(identity, id);
+        let content = Content {
+            name: Arc::clone(name),
+            facts: None,
+            body: None,
+            unsettled: None,
+            used: self.clock,
+        };
+        self.contents.insert(id, content);
+        id
+    }
+
+    fn folder(&mut self, name: &[u8]) -> &mut Folder {
+        if !self.folders.contains_key(name) {
+            let at = Instant::now();
+            let (identity, is_settled) = look_at_folder(name);
+            let folder = Folder { identity, is_settled, at, missing: Vec::new() };
+            self.folders.insert(name.into(), folder);
+        }
+        self.folders.get_mut(name).unwrap_or_else(|| unreachable!("it was just put there"))
+    }
+
+    /// Looks again at `names` and at what is missing in `folders`, as far as nobody has since
+    /// `since`. Gives a name at which something else is now.
+    pub(crate) fn find_change(
+        &mut self,
+        names: &[Arc<[u8]>],
+        folders: &[Arc<[u8]>],
+        since: Instant,
+    ) -> Option<Vec<u8>> {
+        let mut changed = None;
+        for name in names {
+            if self.has_changed(name, since) {
+                changed.get_or_insert_with(|| name.to_vec());
+            }
+        }
+        for folder in folders {
+            if let Some(name) = self.find_newcomer(folder, since) {
+                changed.get_or_insert(name);
+            }
+        }
+        changed
+    }
+
+    fn has_changed(&mut self, name: &Arc<[u8]>, since: Instant) -> bool {
+        let Some(known) = self.names.get_mut(name) else {
+            self.look(name);
+            return true;
+        };
+        if known.at >= since {
+            return false;
+        }
+        let at = Instant::now();
+        let stat = stat_file(name);
+        let identity = stat.as_ref().filter(|stat| is_file(stat)).map(Identity::of);
+        if identity != known.identity {
+            self.put(name, stat.as_ref(), at);
+            return true;
+        }
+        known.at = at;
+        match known.found {
+            Found::File(id) => self.has_unseen_change(id),
+            Found::Missing | Found::Other => false,
+        }
+    }
+
+    /// Whether a file has another content although it looks the same.
+    fn has_unseen_change(&mut self, id: FileId) -> bool {
+        let Some(content) = self.contents.get_mut(&id) else { return false };
+        let Some(text) = content.unsettled.clone() else { return false };
+        let before = SystemTime::now();
+        let Ok((now, identity)) = read(&content.name) else { return true };
+        if now == text[..] {
+            if identity.is_settled(before) {
+                content.unsettled = None;
+            }
+            return false;
+        }
+        // The same identity is another content from now on.
+        let name = Arc::clone(&content.name);
+        self.forget(id);
+        self.ids.remove(&identity);
+        let id = self.id(identity, &name);
+        for known in self.names.values_mut().filter(|known| known.identity == Some(identity)) {
+            known.found = Found::File(id);
+        }
+        true
+    }
+
+    fn forget(&mut self, id: FileId) {
+        if let Some(content) = self.contents.remove(&id) {
+            self.body_bytes -= content.body.map_or(0, |body| body.len());
+        }
+    }
+
+    /// Looks for files that were missing in a folder and are there now.
+    fn find_newcomer(&mut self, name: &Arc<[u8]>, since: Instant) -> Option<Vec<u8>> {
+        let folder = self.folder(name);
+        if folder.at >= since {
+            return None;
+        }
+        let at = Instant::now();
+        let (identity, is_settled) = look_at_folder(name);
+        let is_same = identity == folder.identity && folder.is_settled;
+        (folder.identity, folder.is_settled, folder.at) = (identity, is_settled, at);
+        if is_same {
+            return None;
+        }
+        let missing = std::mem::take(&mut folder.missing);
+        let mut newcomer = None;
+        let mut still = Vec::new();
+        for name in missing {
+            let stat = stat_file(&name);
+            let was = self.names.get(&name).map(|known| known.found);
+            self.put(&name, stat.as_ref(), at);
+            let is = self.names.get(&name).map(|known| known.found);
+            if was != is {
+                newcomer.get_or_insert_with(|| name.to_vec());
+            }
+            if !matches!(is, Some(Found::File(_))) {
+                still.push(name);
+            }
+        }
+        self.folder(name).missing.extend(still);
+        newcomer
+    }
+
+    /// Reads what is not known of a file. Where it is not what it was, that is noted.
+    fn fetch(&mut self, id: FileId) -> Option<(Arc<Facts>, Arc<[u8]>)> {
+        self.clock += 1;
+        let content = self.contents.get_mut(&id)?;
+        content.used = self.clock;
+        if let (Some(facts), Some(body)) = (&content.facts, &content.body) {
+            return Some((Arc::clone(facts), Arc::clone(body)));
+        }
+        let name = Arc::clone(&content.name);
+        let before = SystemTime::now();
+        let fetched = read(&name).ok().filter(|(_, identity)| self.ids.get(identity) == Some(&id));
+        let Some((text, identity)) = fetched else {
+            self.disturbed.get_or_insert_with(|| name.to_vec());
+            return None;
+        };
+        let content = self.contents.get_mut(&id)?;
+        if !identity.is_settled(before) {
+            content.unsettled = Some(text.as_slice().into());
+        }
+        let facts = content.facts.get_or_insert_with(|| Arc::new(includes::scan(&text)));
+        let body: Arc<[u8]> = wire::lzo::compress(&text).into();
+        content.body = Some(Arc::clone(&body));
+        self.body_bytes += body.len();
+        let fetched = (Arc::clone(facts), body);
+        self.make_room();
+        Some(fetched)
+    }
+
+    /// Lets go of the bodies that were used longest ago.
+    fn make_room(&mut self) {
+        if self.body_bytes <= self.most_body_bytes {
+            return;
+        }
+        let mut kept: Vec<(u64, FileId)> = self
+            .contents
+            .iter()
+            .filter(|(_, content)| content.body.is_some())
+            .map(|(id, content)| (content.used, *id))
+            .collect();
+        kept.sort_unstable_by_key(|(used, _)| *used);
+        for (_, id) in kept {
+            if self.body_bytes <= self.most_body_bytes / 4 * 3 {
+                return;
+            }
+            if let Some(body) = self.contents.get_mut(&id).and_then(|content| content.body.take()) {
+                self.body_bytes -= body.len();
+            }
+        }
+    }
+
+    /// The content of a file as it travels: LZO1X.
+    pub(crate) fn body(&mut self, id: FileId) -> Option<Arc<[u8]>> {
+        self.fetch(id).map(|(_, body)| body)
+    }
+}
+
+/// [`FileTable`] for compiles in one folder.
+pub(crate) struct View<'a> {
+    table: &'a mut FileTable,
+    folder: &'a [u8],
+}
+
+impl Files for View<'_> {
+    fn look(&mut self, name: &[u8]) -> Found {
+        self.table.look(&absolute(self.folder, name))
+    }
+
+    fn true_name(&mut self, name: &[u8]) -> Vec<u8> {
+        let absolute = absolute(self.folder, name);
+        let true_name = std::fs::canonicalize(std::path::Path::new(
+            <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&absolute),
+        ));
+        true_name.map_or(absolute, |name| std::os::unix::ffi::OsStringExt::into_vec(name.into_os_string()))
+    }
+
+    fn facts(&mut self, file: FileId) -> Arc<Facts> {
+        if let Some(facts) = self.table.contents.get(&file).and_then(|content| content.facts.clone())
+        {
+            return facts;
+        }
+        self.table.fetch(file).map_or_else(Arc::default, |(facts, _)| facts)
+    }
+
+    fn text(&mut self, file: FileId) -> Arc<[u8]> {
+        let Some(name) = self.table.contents.get(&file).map(|content| Arc::clone(&content.name))
+        else {
+            return Arc::default();
+        };
+        match read(&name) {
+            Ok((text, identity)) if self.table.ids.get(&identity) == Some(&file) => text.into(),
+            _ => {
+                self.table.disturbed.get_or_insert_with(|| name.to_vec());
+                Arc::default()
+            }
+        }
+    }
+}
+
+fn is_file(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+}
+
+fn stat_file(name: &[u8]) -> Option<Stat> {
+    rustix::fs::stat(name).ok()
+}
+
+/// A folder's state, and whether a change from now on would show.
+fn look_at_folder(name: &[u8]) -> (Option<Identity>, bool) {
+    let before = SystemTime::now();
+    let stat = stat_file(name);
+    let is_folder = |stat: &Stat| FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    let identity = stat.filter(is_folder).map(|stat| Identity::of(&stat));
+    // One that is not there is seen to come.
+    (identity, identity.is_none_or(|identity| identity.is_settled(before)))
+}
+
+/// Reads a file that stays the same meanwhile.
+fn read(name: &[u8]) -> io::Result<(Vec<u8>, Identity)> {
+    // A file may have become a pipe.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let file: OwnedFd = rustix::fs::open(name, flags, Mode::empty())?;
+    let stat = rustix::fs::fstat(&file)?;
+    let size = u64::try_from(stat.st_size).unwrap_or(u64::MAX);
+    if !is_file(&stat) || size > LARGEST {
+        return Err(io::ErrorKind::InvalidData.into());
+    }
+    let mut text = Vec::with_capacity(size as usize + 1);
+    let mut file = std::fs::File::from(file);
+    file.by_ref().take(LARGEST + 1).read_to_end(&mut text)?;
+    let identity = Identity::of(&stat);
+    if text.len() as u64 != size || Identity::of(&rustix::fs::fstat(&file)?) != identity {
+        return Err(io::Error::other("it changed while it was read"));
+    }
+    Ok((text, identity))
+}

@@ -1,0 +1,134 @@
+//! The agent: one resident process a user, that knows files, compilers and what compiles read
+//! across compiles.
+//!
+//! A client that wants a job done in pump mode connects to a server itself, and hands the connection to
+//! the agent, which writes the whole request into it: the command, and every file that the compile may
+//! read. The answer is the client's to receive. When it has come, the agent says whether all that the
+//! compiler has read was sent, and has not changed meanwhile. So an agent that is missing, slow or
+//! killed costs a client nothing but that it preprocesses by itself; and a client that ends takes the
+//! connection with it.
+
+mod conversation;
+mod dependencies;
+mod door;
+mod files;
+mod identity;
+mod names;
+mod plan;
+mod search;
+mod setting;
+mod settings;
+mod tree;
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use plan::Knowledge;
+pub use settings::Settings;
+
+/// What all conversations share.
+struct Context {
+    knowledge: Knowledge,
+    started: Instant,
+    n_clients: AtomicUsize,
+    n_sent: AtomicU64,
+    n_sent_bytes: AtomicU64,
+    n_doubts: AtomicU64,
+    is_stopping: AtomicBool,
+}
+
+impl Context {
+    fn status(&self) -> String {
+        let (n_names, body_bytes) = self.knowledge.size();
+        let number = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        let mut text = String::new();
+        let _ = writeln!(text, "running for {} s", self.started.elapsed().as_secs());
+        let _ = writeln!(text, "clients: {}", self.n_clients.load(Ordering::Relaxed));
+        let _ = writeln!(text, "jobs sent: {}", number(&self.n_sent));
+        let _ = writeln!(text, "bytes sent: {}", number(&self.n_sent_bytes));
+        let _ = writeln!(text, "jobs left to the preprocessor: {}", number(&self.n_doubts));
+        let _ = writeln!(text, "names known: {n_names}");
+        let _ = writeln!(text, "bytes of files kept: {body_bytes}");
+        text
+    }
+
+    fn stop(&self) {
+        self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Writes a line to the log, which is the standard error of a process in the background.
+    fn log(&self, text: &str) {
+        let _ = writeln!(std::io::stderr(), "distcc-agent[{}] {text}", std::process::id());
+    }
+}
+
+const USAGE: &str = "\
+usage: distcc-agent [--foreground]
+       distcc-agent --status | --stop | --version | --help
+
+Knows the files that the compiles of one user read, and sends them to servers for distcc, which starts
+it by itself. It ends after DISTCC_AGENT_IDLE seconds (600) without work.
+
+  --foreground  stay in the foreground, and log to standard error
+  --status      say how it is going
+  --stop        end the agent that is running
+";
+
+/// What the command line asks for.
+enum Asked {
+    Start { in_background: bool },
+    Status,
+    Stop,
+    Say(String),
+}
+
+fn read(args: impl Iterator<Item = OsString>) -> Result<Asked, lexopt::Error> {
+    use lexopt::prelude::*;
+    let mut parser = lexopt::Parser::from_iter(args);
+    let mut asked = Asked::Start { in_background: true };
+    while let Some(arg) = parser.next()? {
+        asked = match arg {
+            Long("foreground") => Asked::Start { in_background: false },
+            Long("status") => Asked::Status,
+            Long("stop") => Asked::Stop,
+            Long("version") => {
+                Asked::Say(format!("distcc-agent {} (distcc-rs)\n", env!("CARGO_PKG_VERSION")))
+            }
+            Long("help") | Short('h') => Asked::Say(USAGE.to_owned()),
+            other => return Err(other.unexpected()),
+        };
+    }
+    Ok(asked)
+}
+
+/// Runs the command whose words (our own name first) are `args`, and says how to exit.
+pub fn main(args: impl Iterator<Item = OsString>, settings: &Settings) -> ExitCode {
+    let done = match read(args) {
+        Ok(Asked::Start { in_background }) => door::serve(settings, in_background),
+        Ok(Asked::Status) => door::ask(settings, &agent_wire::Request::Status).map(show),
+        Ok(Asked::Stop) => door::ask(settings, &agent_wire::Request::Stop).map(drop),
+        Ok(Asked::Say(text)) => {
+            show(text);
+            Ok(())
+        }
+        Err(error) => {
+            eprintln!("distcc-agent: {error}\n{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("distcc-agent: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn show(text: String) {
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}
