@@ -8,7 +8,7 @@ use wire::{ReplyDecoder, Version};
 
 fuzz_target!(|input: &[u8]| {
     let Some(sent) = Sent::from_input(input) else { return };
-    let version = if sent.choice & 1 == 0 { Version::V1 } else { Version::V2 };
+    let version = [Version::V1, Version::V2, Version::V3][usize::from(sent.choice) % 3];
     let mut whole = ReplyDecoder::new(version, LIMITS);
     let mut pieces = ReplyDecoder::new(version, LIMITS);
     let expected = sent.feed_whole(|bytes| whole.push(bytes));
@@ -19,7 +19,7 @@ fuzz_target!(|input: &[u8]| {
 
     if let (Ok(Some(reply)), n_taken) = expected {
         assert!(n_taken <= sent.bytes.len());
-        for body in [&reply.stderr, &reply.stdout, &reply.object] {
+        for body in [&reply.stderr, &reply.stdout, &reply.object, &reply.dependencies] {
             assert!(body.len() <= LIMITS.unpacked_bytes);
         }
         assert_eq!(whole.push(&mut &b"more"[..]), Ok(None));

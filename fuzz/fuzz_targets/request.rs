@@ -1,10 +1,10 @@
-//! What a client may send to a server: any split of the bytes gives the same answer, and no
-//! answer is larger than the limits.
+//! What a client may send to a server: any split of the bytes gives the same answer, no answer is
+//! larger than the limits, and no name in it leads anywhere but below the root.
 #![no_main]
 
 use fuzz::{LIMITS, Sent};
 use libfuzzer_sys::fuzz_target;
-use wire::RequestDecoder;
+use wire::{Content, Payload, RequestDecoder, Tree};
 
 fuzz_target!(|input: &[u8]| {
     let Some(sent) = Sent::from_input(input) else { return };
@@ -21,7 +21,33 @@ fuzz_target!(|input: &[u8]| {
         assert!(!request.arguments.is_empty());
         assert!(request.arguments.len() <= LIMITS.n_arguments as usize);
         assert!(request.arguments.concat().len() <= LIMITS.argument_bytes);
-        assert!(request.source.len() <= LIMITS.unpacked_bytes);
+        assert!(request.payload.n_bytes() <= LIMITS.unpacked_bytes);
+        if let Payload::Tree(tree) = &request.payload {
+            check_tree(tree);
+        }
         assert_eq!(whole.push(&mut &b"more"[..]), Ok(None));
     }
 });
+
+fn check_tree(tree: &Tree) {
+    assert!(tree.entries.len() <= LIMITS.n_entries as usize);
+    assert!(tree.folder == b"/" || is_plain(&tree.folder));
+    let mut n_bytes = 0;
+    for entry in &tree.entries {
+        n_bytes += entry.name.len();
+        assert!(is_plain(&entry.name), "{}", entry.name.escape_ascii());
+        if let Content::Link(target) = &entry.content {
+            n_bytes += target.len();
+            assert!(!target.is_empty() && !target.contains(&0));
+        }
+        let same = tree.entries.iter().filter(|other| other.name == entry.name);
+        assert_eq!(same.count(), 1);
+    }
+    assert!(n_bytes <= LIMITS.name_bytes);
+}
+
+/// Whether a name is absolute, below the root, and the shortest.
+fn is_plain(name: &[u8]) -> bool {
+    let is_part = |part: &[u8]| !matches!(part, b"" | b"." | b"..") && !part.contains(&0);
+    name.strip_prefix(b"/").is_some_and(|rest| rest.split(|byte| *byte == b'/').all(is_part))
+}

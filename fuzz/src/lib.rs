@@ -21,6 +21,8 @@ pub const LIMITS: Limits = Limits {
     argument_bytes: 4 << 10,
     body_bytes: 64 << 10,
     unpacked_bytes: 1 << 20,
+    n_entries: 64,
+    name_bytes: 8 << 10,
 };
 
 /// A fuzzer's input, taken as bytes that arrive in pieces.

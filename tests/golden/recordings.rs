@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use wire::{
-    Limits, Reply, ReplyDecoder, Request, RequestDecoder, Version, WaitStatus, encode_request_head,
-    encode_source,
+    Limits, Payload, Reply, ReplyDecoder, Request, RequestDecoder, Version, WaitStatus,
+    encode_request_head, encode_source,
 };
 
 const COMPILER: &str = "x86_64-linux-gnu-gcc";
@@ -54,12 +54,13 @@ fn check(name: &str, words: &[&str], source_name: &str) -> (Reply, Reply) {
     assert_eq!(packed.version, Version::from_number(2).expect("version 2 is known"));
     assert_eq!(plain.arguments, expected);
     assert_eq!(packed.arguments, expected);
-    assert!(plain.source.starts_with(format!("# 0 \"{source_name}\"\n").as_bytes()));
-    assert_eq!(plain.source, packed.source, "the packed source unpacks to the plain one");
+    let Payload::Source(source) = &plain.payload else { panic!("no source: {plain:?}") };
+    assert!(source.starts_with(format!("# 0 \"{source_name}\"\n").as_bytes()));
+    assert_eq!(plain.payload, packed.payload, "the packed source unpacks to the plain one");
     assert_eq!(request(&plain_bytes, 1), plain, "byte by byte it is the same request");
 
     let mut written = encode_request_head(plain.version, &plain.arguments).expect("it is small");
-    let (token, body) = encode_source(plain.version, &plain.source).expect("it is small");
+    let (token, body) = encode_source(plain.version, source).expect("it is small");
     written.extend(token);
     written.extend_from_slice(&body);
     assert_eq!(written, plain_bytes, "we write a version 1 request as the original does");

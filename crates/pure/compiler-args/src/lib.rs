@@ -39,7 +39,7 @@ pub use reading::Reading;
 pub use reason::Reason;
 pub use response_file::{Files, expand};
 pub use restore::restore;
-pub use server_job::{RESTORED_IN, Refusal, ServerJob, server_job};
+pub use server_job::{RESTORED_IN, Refusal, ServerJob, WHOLE_TREE, server_job};
 pub use several::{Part, split};
 pub use source_text::stay_for_text;
 pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};

@@ -29,6 +29,12 @@ pub struct ServerJob {
 /// others as an option that nobody knows.
 pub const RESTORED_IN: &str = "--distcc-restored-in=";
 
+/// The word that our client puts behind the compiler's name when every file and folder that the
+/// compile may read comes in the request's tree, the headers of the system and of the compiler
+/// among them: then none of the server's own is to be seen. Only sent to servers that said they can
+/// do it (`wire::Abilities::lays_out_trees`).
+pub const WHOLE_TREE: &str = "--distcc-whole-tree";
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Word {
     Own(OsString),

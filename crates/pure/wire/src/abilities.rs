@@ -25,15 +25,19 @@ pub struct Abilities {
     /// It takes the compiler that a client means by what it is, whatever it is called there (see
     /// `compiler_args::WantedCompiler`).
     pub picks_compiler: bool,
+    /// In version 3 it shows a compile the client's files at their own absolute names, and none of
+    /// its own headers, when told that they are all there (see `compiler_args::WHOLE_TREE`).
+    pub lays_out_trees: bool,
 }
 
 impl Abilities {
     /// The abilities and their names, as they travel.
-    fn named(self) -> [(&'static str, bool); 3] {
+    fn named(self) -> [(&'static str, bool); 4] {
         [
             ("restores-source", self.restores_source),
             ("splits-debug", self.splits_debug),
             ("picks-compiler", self.picks_compiler),
+            ("lays-out-trees", self.lays_out_trees),
         ]
     }
 
@@ -80,6 +84,7 @@ impl Abilities {
                 "restores-source" => abilities.restores_source = true,
                 "splits-debug" => abilities.splits_debug = true,
                 "picks-compiler" => abilities.picks_compiler = true,
+                "lays-out-trees" => abilities.lays_out_trees = true,
                 _ => {}
             }
         }
@@ -93,10 +98,11 @@ mod tests {
 
     #[test]
     fn abilities_survive_the_way() {
-        for number in 0..8 {
-            let [restores_source, splits_debug, picks_compiler] =
-                [1, 2, 4].map(|bit| number & bit != 0);
-            let abilities = Abilities { restores_source, splits_debug, picks_compiler };
+        for number in 0..16 {
+            let [restores_source, splits_debug, picks_compiler, lays_out_trees] =
+                [1, 2, 4, 8].map(|bit| number & bit != 0);
+            let abilities =
+                Abilities { restores_source, splits_debug, picks_compiler, lays_out_trees };
             assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::lzo::LzoError;
-use crate::{Token, TokenName};
+use crate::{Fault, Token, TokenName};
 
 /// A breach of the protocol by the peer (exit code 109 in distcc's numbering), or the end of its
 /// data before the end of its message (108). The connection is of no further use.
@@ -65,6 +65,15 @@ pub enum WireError {
         /// What is wrong with it.
         source: LzoError,
     },
+    /// A name, a link's target or a working folder that a tree may not have.
+    BadName {
+        /// The token whose body it is.
+        token: TokenName,
+        /// The name, or the link's.
+        name: Vec<u8>,
+        /// What is wrong with it.
+        fault: Fault,
+    },
     /// The peer's data ended inside a message.
     Truncated {
         /// The token that was awaited or incomplete.
@@ -96,6 +105,12 @@ impl fmt::Display for WireError {
             }
             WireError::EmptyCommand => f.write_str("a command without a word"),
             WireError::Lzo { name, source } => write!(f, "{name}: {source}"),
+            WireError::BadName { token: TokenName::Link, name, fault } => {
+                write!(f, "the target of the link `{}` {fault}", name.escape_ascii())
+            }
+            WireError::BadName { token, name, fault } => {
+                write!(f, "{token}: `{}` {fault}", name.escape_ascii())
+            }
             WireError::Truncated { awaited } => write!(f, "the data ended before {awaited}"),
         }
     }

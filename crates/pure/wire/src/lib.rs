@@ -18,6 +18,7 @@ mod packet;
 mod reply;
 mod request;
 mod token;
+mod tree;
 mod two_files;
 mod version;
 
@@ -27,7 +28,11 @@ pub use exit::Exit;
 pub use lack::Lack;
 pub use limits::Limits;
 pub use reply::{Reply, ReplyDecoder, WaitStatus};
-pub use request::{Request, RequestDecoder, encode_request_head, encode_source};
+pub use request::{Payload, Request, RequestDecoder, encode_request_head, encode_source};
 pub use token::{Token, TokenName};
+pub use tree::{
+    Content, Fault, LONGEST_NAME, Tree, TreeEntry, encode_tree_file, encode_tree_head,
+    encode_tree_link,
+};
 pub use two_files::{join_two_files, part_two_files};
 pub use version::Version;

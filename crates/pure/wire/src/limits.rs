@@ -12,6 +12,11 @@ pub struct Limits {
     pub body_bytes: usize,
     /// One bulk body unpacked, in bytes: the guard against small bodies that unpack to huge ones.
     pub unpacked_bytes: usize,
+    /// Files and links of one tree. The two bounds before this one are also those of all its files
+    /// together.
+    pub n_entries: u32,
+    /// All names of one tree and all targets of its links together, in bytes.
+    pub name_bytes: usize,
 }
 
 impl Limits {
@@ -22,6 +27,8 @@ impl Limits {
         argument_bytes: 2 << 20,
         body_bytes: 512 << 20,
         unpacked_bytes: 1 << 30,
+        n_entries: 65_536,
+        name_bytes: 16 << 20,
     };
 }
 

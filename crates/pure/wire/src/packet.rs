@@ -108,10 +108,15 @@ pub(crate) fn unpack_bulk(
     }
     let name = packet.token.name;
     let unpacked = lzo::decompress_within(&packet.body, limits.unpacked_bytes, may_take);
-    unpacked.map_err(|source| match source {
+    unpacked.map_err(lzo_error(name))
+}
+
+/// What is wrong with a request or reply in which a body of `name` cannot be unpacked.
+pub(crate) fn lzo_error(name: TokenName) -> impl Fn(LzoError) -> WireError {
+    move |error| match error {
         LzoError::NoMemory { size } => WireError::NoMemory { name, size: size as u64 },
         source => WireError::Lzo { name, source },
-    })
+    }
 }
 
 /// The parameter of a token in front of `length` bytes.

@@ -41,7 +41,7 @@ impl WaitStatus {
     }
 }
 
-/// The answer to one job, in plain mode (versions 1 and 2).
+/// The answer to one job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reply {
     /// How the compiler ended.
@@ -52,6 +52,8 @@ pub struct Reply {
     pub stdout: Vec<u8>,
     /// The object. Empty when the compiler failed; after success an empty one is as it came.
     pub object: Vec<u8>,
+    /// The dependency file that the compiler wrote. Travels in version 3 alone, after success.
+    pub dependencies: Vec<u8>,
 }
 
 impl Reply {
@@ -64,17 +66,25 @@ impl Reply {
         bytes.extend(Token { name: TokenName::Done, param: version.number() }.encode());
         bytes.extend(Token { name: TokenName::Stat, param: self.status.0 }.encode());
         let object: &[u8] = if self.status.is_success() { &self.object } else { &[] };
-        for (name, content) in [
+        let dependencies = has_dependencies(version, self.status)
+            .then_some((TokenName::Dotd, &self.dependencies[..]));
+        let bodies = [
             (TokenName::Serr, &self.stderr[..]),
             (TokenName::Sout, &self.stdout[..]),
             (TokenName::Doto, object),
-        ] {
+        ];
+        for (name, content) in bodies.into_iter().chain(dependencies) {
             let (token, body) = pack_bulk(version, name, content)?;
             bytes.extend(token);
             bytes.extend_from_slice(&body);
         }
         Ok(bytes)
     }
+}
+
+/// Whether the dependency file comes after the object.
+fn has_dependencies(version: Version, status: WaitStatus) -> bool {
+    version == Version::V3 && status.is_success()
 }
 
 /// The client's half of receiving: fed with bytes, it gives the [`Reply`] when that is whole.
@@ -100,6 +110,8 @@ enum State {
     Stdout,
     /// Both streams are whole.
     Object,
+    /// The object is whole, and the dependency file follows.
+    Dependencies,
     /// The reply was given out.
     Complete,
 }
@@ -112,6 +124,7 @@ impl State {
             State::Stderr => TokenName::Serr,
             State::Stdout => TokenName::Sout,
             State::Object | State::Complete => TokenName::Doto,
+            State::Dependencies => TokenName::Dotd,
         }
     }
 }
@@ -174,8 +187,16 @@ impl ReplyDecoder {
                 self.reply.stdout = unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
                 State::Object
             }
-            State::Object | State::Complete => {
+            State::Object => {
                 self.reply.object = unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
+                match has_dependencies(self.version, self.reply.status) {
+                    true => State::Dependencies,
+                    false => State::Complete,
+                }
+            }
+            State::Dependencies | State::Complete => {
+                self.reply.dependencies =
+                    unpack_bulk(self.version, packet, &self.limits, &mut |_| true)?;
                 State::Complete
             }
         };
@@ -191,7 +212,7 @@ fn judge(state: State, version: Version, limits: &Limits, token: Token) -> Resul
             Err(WireError::OtherVersion { asked: version.number(), got: token.param })
         }
         State::Version | State::Status => Ok(()),
-        State::Stderr | State::Stdout | State::Object | State::Complete => {
+        State::Stderr | State::Stdout | State::Object | State::Dependencies | State::Complete => {
             at_most(limits.body_bytes, token)
         }
     }
@@ -213,11 +234,31 @@ mod tests {
             stderr: b"no".to_vec(),
             stdout: vec![],
             object: b"left over".to_vec(),
+            dependencies: b"a.o: a.c".to_vec(),
         };
         assert_eq!(
             reply.encode(Version::V1).unwrap(),
             b"DONE00000001STAT00000100SERR00000002noSOUT00000000DOTO00000000"
         );
+        let reply = Reply { stderr: vec![], ..reply };
+        assert_eq!(
+            reply.encode(Version::V3).unwrap(),
+            b"DONE00000003STAT00000100SERR00000000SOUT00000000DOTO00000000"
+        );
+    }
+
+    #[test]
+    fn dependencies_follow_the_object_in_version_3() {
+        let reply = Reply { dependencies: b"a.o: a.c\n".to_vec(), ..Reply::default() };
+        let bytes = reply.encode(Version::V3).unwrap();
+        assert!(
+            bytes.starts_with(b"DONE00000003STAT00000000SERR00000000SOUT00000000DOTO00000000DOTD")
+        );
+        assert_eq!(decode(Version::V3, &bytes), Ok(Some(reply.clone())));
+        let mut decoder = ReplyDecoder::new(Version::V3, Limits::DEFAULT);
+        assert_eq!(decoder.push(&mut &bytes[..60]), Ok(None));
+        assert_eq!(decoder.truncated(), WireError::Truncated { awaited: TokenName::Dotd });
+        assert!(reply.encode(Version::V2).unwrap().ends_with(b"DOTO00000000"));
     }
 
     #[test]
@@ -247,13 +288,17 @@ mod tests {
     proptest! {
         #[test]
         fn decoding_gives_back_what_was_encoded(
-            compressed: bool,
+            number in 1..=3_u32,
             stderr: Vec<u8>,
             stdout: Vec<u8>,
             object: Vec<u8>,
+            mut dependencies: Vec<u8>,
         ) {
-            let version = if compressed { Version::V2 } else { Version::V1 };
-            let reply = Reply { status: WaitStatus(0), stderr, stdout, object };
+            let version = Version::from_number(number).unwrap();
+            if version != Version::V3 {
+                dependencies.clear();
+            }
+            let reply = Reply { status: WaitStatus(0), stderr, stdout, object, dependencies };
             let bytes = reply.encode(version).unwrap();
             prop_assert_eq!(decode(version, &bytes), Ok(Some(reply)));
         }
@@ -263,6 +308,8 @@ mod tests {
             let head = b"DONE00000002STAT00000000";
             let _ = decode(Version::V2, &[&head[..], &bytes].concat());
             let _ = decode(Version::V1, &bytes);
+            let head = b"DONE00000003STAT00000000SERR00000000SOUT00000000DOTO00000000";
+            let _ = decode(Version::V3, &[&head[..], &bytes].concat());
         }
     }
 }

@@ -14,7 +14,7 @@ use process::{Ending, JobFolder, Run};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
 use toolchain::Compiler;
-use wire::{Exit, Reply, WaitStatus};
+use wire::{Exit, Payload, Reply, WaitStatus};
 
 use crate::bounds::{
     LOOK_FOR_MEMORY, MEMORY_NOTICE, MEMORY_PATIENCE, MOST_MESSAGE_BYTES, MOST_OBJECT_BYTES,
@@ -39,14 +39,17 @@ impl<'a> Conversation<'a> {
         folder: &JobFolder,
         object_share: &mut Share<'_>,
     ) -> Result<Reply, Failure> {
-        self.check_disk(received.request.source.len() as u64)?;
+        self.check_disk(received.request.payload.n_bytes() as u64)?;
         let Received { request, job, compiler: Allowed { compiler, name }, share } = received;
         let layout = Layout::of(&job, folder.path())?;
         let write = |path: &Path| {
             File::create(path).map_err(|error| failed("could not write a temporary file", &error))
         };
+        let Payload::Source(source) = &request.payload else {
+            return Err(Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, "no source", "")));
+        };
         write(&layout.source)?
-            .write_all(&request.source)
+            .write_all(source)
             .map_err(|error| failed("could not write the source", &error))?;
         // Jobs may wait long, and many at once.
         drop((request, share));
@@ -74,7 +77,7 @@ impl<'a> Conversation<'a> {
             status: WaitStatus(status.into_raw() as u32),
             stderr: messages(&folder.path().join("stderr")),
             stdout: messages(&folder.path().join("stdout")),
-            object: Vec::new(),
+            ..Reply::default()
         };
         if layout.root.is_some() {
             reply.stderr = restored::without_noise(&reply.stderr);

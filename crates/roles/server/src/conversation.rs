@@ -114,6 +114,9 @@ impl<'a> Conversation<'a> {
                 let n_head = head.len();
                 self.decoder.push(&mut head).map_err(|error| bad_request(&error))?;
                 input = &input[n_head - head.len()..];
+                if self.decoder.version() == Some(Version::V3) {
+                    return Err(bad_request(&WireError::UnknownVersion { number: 3 }));
+                }
             }
             take(&mut share, n_bytes)?;
             pace.note(n_bytes, judged.is_some(), Instant::now());
@@ -133,7 +136,7 @@ impl<'a> Conversation<'a> {
                     Some(judged) => judged,
                     None => self.judge(request.arguments.clone())?,
                 };
-                let text = received(request.source.len(), time);
+                let text = received(request.payload.n_bytes(), time);
                 self.context.log.write(Level::Info, "dcc_r_file_timed", &text);
                 return Ok(Received { request, job, compiler, share });
             }
@@ -214,8 +217,12 @@ impl<'a> Conversation<'a> {
     /// Tells what this server can do beyond distcc 3.4.
     pub(crate) fn tell_abilities(&self) {
         let version = self.decoder.version().unwrap_or(Version::V1);
-        let abilities =
-            Abilities { restores_source: true, splits_debug: true, picks_compiler: true };
+        let abilities = Abilities {
+            restores_source: true,
+            splits_debug: true,
+            picks_compiler: true,
+            lays_out_trees: false,
+        };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);
         }

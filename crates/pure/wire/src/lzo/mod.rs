@@ -96,6 +96,75 @@ pub fn decompress_within(
     unpack(input, size).map_err(|_| LzoError::Corrupt)
 }
 
+/// Unpacks many blocks, each to exactly the memory that it needs, by way of room of its own.
+#[derive(Debug, Default)]
+pub(crate) struct Unpacker {
+    room: Vec<u8>,
+}
+
+impl Unpacker {
+    /// As [`decompress_within`]: asks for what stays, and for more room where there is too little.
+    pub(crate) fn unpack(
+        &mut self,
+        input: &[u8],
+        limit: usize,
+        may_take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Vec<u8>, LzoError> {
+        if input.is_empty() {
+            return Ok(Vec::new());
+        }
+        let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
+        let size = match self.unpack_here(input, guess, may_take) {
+            Err(Attempt::NoRoom | Attempt::TooSmall) => {
+                let size = unpacked_size(input, limit).ok_or(LzoError::Corrupt)?;
+                if size > limit {
+                    return Err(LzoError::TooLarge { limit });
+                }
+                self.unpack_here(input, size, may_take).map_err(|attempt| match attempt {
+                    Attempt::NoRoom => LzoError::NoMemory { size },
+                    Attempt::TooSmall | Attempt::Corrupt => LzoError::Corrupt,
+                })?
+            }
+            Err(Attempt::Corrupt) => return Err(LzoError::Corrupt),
+            Ok(size) => size,
+        };
+        let mut unpacked = Vec::new();
+        if !may_take(size) || unpacked.try_reserve_exact(size).is_err() {
+            return Err(LzoError::NoMemory { size });
+        }
+        unpacked.extend_from_slice(&self.room[..size]);
+        Ok(unpacked)
+    }
+
+    /// Unpacks to the first bytes of the room, at most `most`, and says how many they are.
+    fn unpack_here(
+        &mut self,
+        input: &[u8],
+        most: usize,
+        may_take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<usize, Attempt> {
+        if most > self.room.len() {
+            let n_more = most - self.room.len();
+            if !may_take(n_more) || self.room.try_reserve_exact(n_more).is_err() {
+                return Err(Attempt::NoRoom);
+            }
+            self.room.resize(most, 0);
+        }
+        match lzokay::decompress::decompress(input, &mut self.room[..most]) {
+            Ok(size) => Ok(size),
+            Err(lzokay::Error::OutputOverrun) => Err(Attempt::TooSmall),
+            Err(_) => Err(Attempt::Corrupt),
+        }
+    }
+}
+
+/// Why a block was not unpacked at once.
+enum Attempt {
+    NoRoom,
+    TooSmall,
+    Corrupt,
+}
+
 /// Whether so much memory can be had now. Memory that comes zeroed costs least, and can only be
 /// asked for in a way that ends the process where there is none: hence the question before it.
 fn is_there_room(n_bytes: usize) -> bool {
