@@ -173,4 +173,3 @@ fn admit(context: &Arc<Context>, stream: UnixStream) -> io::Result<()> {
     };
     std::thread::Builder::new().stack_size(STACK_BYTES).spawn(talk).map(drop)
 }
-

@@ -339,11 +339,14 @@ impl Files for View<'_> {
         let true_name = std::fs::canonicalize(std::path::Path::new(
             <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&absolute),
         ));
-        true_name.map_or(absolute, |name| std::os::unix::ffi::OsStringExt::into_vec(name.into_os_string()))
+        true_name.map_or(absolute, |name| {
+            std::os::unix::ffi::OsStringExt::into_vec(name.into_os_string())
+        })
     }
 
     fn facts(&mut self, file: FileId) -> Arc<Facts> {
-        if let Some(facts) = self.table.contents.get(&file).and_then(|content| content.facts.clone())
+        if let Some(facts) =
+            self.table.contents.get(&file).and_then(|content| content.facts.clone())
         {
             return facts;
         }

@@ -107,11 +107,10 @@ impl Knowledge {
             text: format!("`{}` leaves open what is read", word.display()),
         })?;
         let name = words.first().map_or(OsStr::new(""), OsString::as_os_str);
-        let setting =
-            Key::of(&errand.compiler, name, &errand.path, &errand.folder, &reading)
-                .map_err(|error| error.to_string())
-                .and_then(|key| self.settings.get(&key))
-                .map_err(|text| Doubt { code: "compiler-silent", text })?;
+        let setting = Key::of(&errand.compiler, name, &errand.path, &errand.folder, &reading)
+            .map_err(|error| error.to_string())
+            .and_then(|key| self.settings.get(&key))
+            .map_err(|text| Doubt { code: "compiler-silent", text })?;
         let mut core = self.core();
         if core.files.keep_small(MOST_NAMES) {
             core.places.forget();
@@ -186,7 +185,7 @@ impl Core {
     }
 
     fn search(&mut self, errand: &Errand, reading: &Reading, setting: &Setting) -> Search {
-        search(reading, &setting.folders, &mut |name| {
+        search(reading, &setting.folders, setting.is_clang(), &mut |name| {
             self.files.folder_number(&absolute(&errand.folder, name))
         })
     }

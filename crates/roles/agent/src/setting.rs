@@ -36,6 +36,13 @@ pub(crate) struct Setting {
     pub(crate) macros: String,
 }
 
+impl Setting {
+    /// Whether the compiler is Clang, and not GCC.
+    pub(crate) fn is_clang(&self) -> bool {
+        self.macros.lines().any(|line| line.starts_with("#define __clang__ "))
+    }
+}
+
 /// The settings that are known.
 #[derive(Default)]
 pub(crate) struct SettingTable {
@@ -93,7 +100,8 @@ impl Key {
     }
 
     fn said(&self) -> io::Result<Said> {
-        let stream = || -> io::Result<File> { Ok(memfd_create("said", MemfdFlags::CLOEXEC)?.into()) };
+        let stream =
+            || -> io::Result<File> { Ok(memfd_create("said", MemfdFlags::CLOEXEC)?.into()) };
         let (mut output, mut errors) = (stream()?, stream()?);
         let mut command = Command::new(OsStr::from_bytes(&self.compiler));
         command
@@ -132,7 +140,8 @@ fn wait(command: &mut Command) -> io::Result<()> {
             return Err(io::ErrorKind::TimedOut.into());
         }
         let left = Timespec::try_from(left).ok();
-        let _ = poll(&mut [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)], left.as_ref());
+        let _ =
+            poll(&mut [PollFd::from_borrowed_fd(process.as_fd(), PollFlags::IN)], left.as_ref());
         if let Some(status) = child.try_wait()? {
             let failed = || io::Error::other(format!("it failed with {status}"));
             return if status.success() { Ok(()) } else { Err(failed()) };

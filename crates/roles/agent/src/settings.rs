@@ -31,7 +31,8 @@ impl Settings {
         let full = |name: &str| variable(name).filter(|value| !value.is_empty());
         let number = |name: &str| full(name)?.to_str()?.trim().parse::<u64>().ok();
         let eighth = memory.map_or(usize::MAX, |bytes| (bytes / 8) as usize);
-        let wished = number("DISTCC_AGENT_MEMORY").map(|mib| (mib as usize).saturating_mul(1 << 20));
+        let wished =
+            number("DISTCC_AGENT_MEMORY").map(|mib| (mib as usize).saturating_mul(1 << 20));
         Settings {
             state_dir: full("DISTCC_DIR"),
             home: full("HOME"),

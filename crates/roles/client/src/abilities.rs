@@ -27,12 +27,8 @@ const NOTHING_HOLDS: Duration = Duration::from_secs(60 * 60);
 /// # Errors
 /// When the host cannot be reached, or breaks off otherwise than by hanging up.
 pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
-    let key = format!("abilities {}", spec.host);
     let now = SystemTime::now();
-    let state = context.state.as_ref();
-    if let Some(kept) = state.and_then(|state| state.recall(key.as_bytes()))
-        && let Some(abilities) = still_holds(&kept, now)
-    {
+    if let Some(abilities) = known(context, spec) {
         return Ok(abilities);
     }
     let abilities = match ask(context, spec) {
@@ -42,12 +38,22 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
         Err(trouble) if Cause::from(&trouble) == Cause::HungUp => Abilities::default(),
         Err(trouble) => return Err(trouble),
     };
-    if let Some(state) = state {
+    if let Some(state) = &context.state {
         let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
         let kept = format!("{seconds}\n{}", abilities.to_text());
-        let _ = state.keep(key.as_bytes(), kept.as_bytes());
+        let _ = state.keep(key(spec).as_bytes(), kept.as_bytes());
     }
     Ok(abilities)
+}
+
+/// What is remembered of what `spec`'s server can do, if it still holds.
+pub(crate) fn known(context: &Context, spec: &HostSpec) -> Option<Abilities> {
+    let kept = context.state.as_ref()?.recall(key(spec).as_bytes())?;
+    still_holds(&kept, SystemTime::now())
+}
+
+fn key(spec: &HostSpec) -> String {
+    format!("abilities {}", spec.host)
 }
 
 fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {

@@ -101,6 +101,12 @@ impl Account {
         self.because(cause);
     }
 
+    /// The agent did not do its part.
+    pub(crate) fn add_detour(&self, cause: Cause) {
+        let (host, code) = ("distcc-agent".to_owned(), cause.code().to_owned());
+        self.attempts.borrow_mut().push(Attempt { host, code });
+    }
+
     /// Why the job ends where it does; the last word counts.
     pub(crate) fn because(&self, cause: Cause) {
         self.cause.set(Some(cause));

@@ -17,6 +17,8 @@ use crate::remote::Trouble;
 pub(crate) enum Cause {
     /// A server made the object.
     Distributed,
+    /// A server made the object, and preprocessed its source as well.
+    Pumped,
     /// A server's compiler found errors in the source.
     SourceErrors,
     /// The command is one that only this machine can run.
@@ -119,6 +121,14 @@ pub(crate) enum Cause {
     CompilerCrashed,
     /// The server would make other debug information.
     CannotRestore,
+    /// What a compile reads could not be told without preprocessing.
+    PumpDoubt,
+    /// A file changed while a server worked on what it was before.
+    PumpChanged,
+    /// The server's compiler read a file that was not sent.
+    PumpMissed,
+    /// There was no agent to send the files of a job.
+    AgentMissing,
     /// The object is for another kind of machine.
     WrongMachine,
     /// What the server sent is no object.
@@ -128,8 +138,9 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 54] = [
+const OTHERS: [Cause; 59] = [
     Cause::Distributed,
+    Cause::Pumped,
     Cause::SourceErrors,
     Cause::LocalhostInList,
     Cause::InsideDistcc,
@@ -180,6 +191,10 @@ const OTHERS: [Cause; 54] = [
     Cause::CompilerFault,
     Cause::CompilerCrashed,
     Cause::CannotRestore,
+    Cause::PumpDoubt,
+    Cause::PumpChanged,
+    Cause::PumpMissed,
+    Cause::AgentMissing,
     Cause::WrongMachine,
     Cause::NoObject,
     Cause::WrongVersion,
@@ -227,7 +242,7 @@ impl Cause {
     /// What kind of end it is.
     pub(crate) fn group(self) -> Group {
         match self {
-            Cause::Distributed | Cause::SourceErrors => Group::Done,
+            Cause::Distributed | Cause::Pumped | Cause::SourceErrors => Group::Done,
             Cause::Stay(_) => Group::Command,
             Cause::LocalhostInList
             | Cause::InsideDistcc
@@ -302,6 +317,9 @@ impl Cause {
     fn texts(self) -> (&'static str, &'static str, &'static str) {
         match self {
             Cause::Distributed => ("distributed", "a server made the object", ""),
+            Cause::Pumped => {
+                ("pumped", "a server made the object, and preprocessed its source as well", "")
+            }
             Cause::SourceErrors => (
                 "source-errors",
                 "a server's compiler found errors in the source, which were shown",
@@ -536,6 +554,24 @@ impl Cause {
                 "cannot-restore",
                 "the server would make debug information with other columns",
                 "run distccd of distcc-rs there; or accept that: DISTCC_INEXACT_DEBUG=1",
+            ),
+            Cause::PumpDoubt => (
+                "pump-doubt",
+                "what the compile reads could not be told without preprocessing",
+                "DISTCC_VERBOSE=1 names the file",
+            ),
+            Cause::PumpChanged => {
+                ("pump-changed", "a file changed while the server worked on what it was before", "")
+            }
+            Cause::PumpMissed => (
+                "pump-missed",
+                "the server's compiler read a file that was not sent: a defect of distcc-rs",
+                "please report it with the line of the agent's log (agent/log in DISTCC_DIR)",
+            ),
+            Cause::AgentMissing => (
+                "agent-missing",
+                "there was no agent to send the files that the compile reads",
+                "distcc-agent --foreground tells what keeps it from running",
             ),
             Cause::WrongMachine => (
                 "wrong-machine",

@@ -30,6 +30,8 @@ const LONGEST_MACHINE: usize = 64;
 pub(crate) struct Command {
     /// With the name that the user gave.
     words: Vec<OsString>,
+    /// The same for a server that preprocesses.
+    whole: Option<Vec<OsString>>,
     /// The name with the machine in it, if there is such a compiler beside the user's.
     qualified: Option<OsString>,
     /// What the compiler is, for servers that pick by that.
@@ -75,13 +77,14 @@ impl Command {
     }
 
     fn with(context: &Context, job: &Job, version: Option<&CompilerVersion>, ask: Ask) -> Command {
-        let mut command = Command { words: job.remote.clone(), qualified: None, wanted: None };
+        let (words, whole) = (job.remote.clone(), job.whole.clone());
+        let mut command = Command { words, whole, qualified: None, wanted: None };
         if context.settings.keeps_names {
             return command;
         }
         let Ok(compiler) = context.finder.find(&command.words[0]) else { return command };
         if let Some(name) = generic_name(&command.words[0], &compiler.program) {
-            command.words[0] = name.into();
+            command.for_each_form(|words| words[0] = name.into());
         }
         let name = command.words[0].clone();
         let family = name.to_str().and_then(Family::of);
@@ -107,12 +110,27 @@ impl Command {
             }
             Some(Family::Clang) if !has_target(&command.words) => {
                 if let Some(machine) = machine {
-                    command.words.extend(["-target".into(), machine.into()]);
+                    let target = ["-target".into(), machine.into()];
+                    command.for_each_form(|words| words.extend(target.clone()));
                 }
             }
             Some(Family::Clang) | None => {}
         }
         command
+    }
+
+    fn for_each_form(&mut self, change: impl Fn(&mut Vec<OsString>)) {
+        change(&mut self.words);
+        self.whole.iter_mut().for_each(change);
+    }
+
+    /// The command for a server that preprocesses, by that name.
+    fn whole_by(&self, name: Name) -> Option<Vec<OsString>> {
+        let mut words = self.whole.clone()?;
+        if let (Name::Qualified, Some(qualified)) = (name, &self.qualified) {
+            words[0].clone_from(qualified);
+        }
+        Some(words)
     }
 
     /// The command as it is sent by that name.
@@ -183,6 +201,11 @@ impl<'a> Trial<'a> {
     /// The command to send now.
     pub(crate) fn words(&self) -> Vec<OsString> {
         self.command.by(self.name)
+    }
+
+    /// The command to send now, for a server that preprocesses.
+    pub(crate) fn whole_words(&self) -> Option<Vec<OsString>> {
+        self.command.whole_by(self.name)
     }
 
     /// The host has compiled something by the name.

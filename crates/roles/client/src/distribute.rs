@@ -18,6 +18,7 @@ use crate::form::{self, Parcel};
 use crate::host_list::{self, Missing};
 use crate::local;
 use crate::messages::without_repeats;
+use crate::pump::{self, Detour, Pump};
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
 use crate::source::{Finished, Source, Unready};
@@ -36,13 +37,6 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
     context.log.info(&format!("hosts from {}", found.place));
     if let Some(why) = &found.undiscovered {
         context.warn_once(why, why, Cause::NothingDiscovered.remedy());
-    }
-    if context.settings.pump && found.list.hosts.iter().any(|spec| spec.pump) {
-        context.warn_once(
-            "pump",
-            "pump mode is not supported yet; preprocessing here instead",
-            "leave out `pump` to be rid of this warning",
-        );
     }
     context.account.name_source(&job.source);
     if accept::has_no_place(Path::new(&job.output)) {
@@ -76,6 +70,7 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
     let distribution = Distribution {
         context,
         words,
+        pump: Pump::of(context, &job),
         job,
         expected,
         hosts,
@@ -148,6 +143,7 @@ struct Distribution<'a> {
     n_local_slots: Option<u32>,
     n_local_cpp_slots: u32,
     source: Source,
+    pump: Pump,
     /// What is sent; made when it is first needed.
     command: Option<Rc<Command>>,
     state: Option<JobState>,
@@ -212,7 +208,9 @@ impl Distribution<'_> {
                 state.enter(Phase::Blocked, "", 0);
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
-            self.source.start_ahead(self.context, &self.job, self.n_local_cpp_slots)?;
+            if !self.is_for_pump() {
+                self.source.start_ahead(self.context, &self.job, self.n_local_cpp_slots)?;
+            }
             self.source.pass_time(pause);
         }
     }
@@ -226,6 +224,14 @@ impl Distribution<'_> {
             Rc::new(Command::of(context, &self.job, version))
         });
         self.command = Some(command.clone());
+        match self.pump.suits(context, spec) {
+            Ok(true) => match self.attempt_whole(spec, place, &command) {
+                Ok(outcome) => return outcome,
+                Err(detour) => self.take_detour(&detour),
+            },
+            Ok(false) => {}
+            Err(trouble) => return Outcome::Failed(trouble),
+        }
         let started = self.source.start(context, &self.job, self.n_local_cpp_slots);
         if let Err(exit) = started {
             return Outcome::Done(exit);
@@ -251,6 +257,152 @@ impl Distribution<'_> {
                 }
             }
         }
+    }
+
+    /// Whether a host that may still be asked is likely to preprocess.
+    fn is_for_pump(&self) -> bool {
+        let mut hosts = self.hosts.iter().zip(&self.usable);
+        hosts.any(|(spec, usable)| *usable && self.pump.may_suit(self.context, spec))
+    }
+
+    /// Goes on in plain mode, and says why.
+    fn take_detour(&mut self, detour: &Detour) {
+        self.pump = Pump::Off;
+        let text = format!(
+            "preprocessing {} here: {}: {} [{}]",
+            shown(&self.job),
+            detour.cause.means(),
+            detour.text,
+            detour.cause.code()
+        );
+        self.context.account.add_detour(detour.cause);
+        match detour.cause {
+            Cause::PumpMissed | Cause::AgentMissing => {
+                self.context.warn_once(detour.cause.code(), &text, detour.cause.remedy());
+            }
+            _ => self.context.log.info(&text),
+        }
+    }
+
+    /// Tries one host with all files that the job reads.
+    fn attempt_whole(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        command: &Command,
+    ) -> Result<Outcome, Detour> {
+        let context = self.context;
+        let wanted = command.wanted();
+        let mut trial = Trial::new(context, command, &spec.host, wanted.is_some());
+        loop {
+            let Some(words) = trial.whole_words() else {
+                let text = "its source is preprocessed already".to_owned();
+                return Err(Detour { cause: Cause::PumpDoubt, text });
+            };
+            let words = pump::marked(words, wanted);
+            match self.attempt_whole_by(spec, place, &words)? {
+                Outcome::Failed(trouble) => {
+                    // What it does not do that way it may do the other way.
+                    if matches!(trouble, Trouble::Refused { exit: Exit::BAD_ARGUMENTS, .. }) {
+                        let text = format!("{}: {}", spec.host, trouble.says());
+                        return Err(Detour { cause: Cause::PumpDoubt, text });
+                    }
+                    if let Some(trouble) = trial.failed(trouble) {
+                        return Ok(Outcome::Failed(trouble));
+                    }
+                }
+                outcome => {
+                    if outcome.has_compiled() {
+                        trial.worked();
+                    }
+                    return Ok(outcome);
+                }
+            }
+        }
+    }
+
+    fn attempt_whole_by(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        words: &[OsString],
+    ) -> Result<Outcome, Detour> {
+        let context = self.context;
+        let mut is_dead = || is_backed_off(context, spec);
+        let state = context.state.as_ref();
+        let mut conversation =
+            match Conversation::open(spec, &context.settings, state, &mut is_dead) {
+                Ok(conversation) => conversation,
+                Err(trouble) => return Ok(Outcome::Failed(trouble)),
+            };
+        self.enter(Phase::Send, spec, place.slot);
+        let sent = self.pump.send(context, &self.job, words, &mut conversation);
+        let outcome = sent.and_then(|()| self.receive_whole(spec, place, &mut conversation));
+        let (n_sent, n_received) = conversation.traffic();
+        context.account.add_traffic(n_sent, n_received);
+        outcome
+    }
+
+    /// Receives the answer of a server that has all files.
+    fn receive_whole(
+        &mut self,
+        spec: &HostSpec,
+        place: &Place,
+        conversation: &mut Conversation<'_>,
+    ) -> Result<Outcome, Detour> {
+        self.enter(Phase::Compile, spec, place.slot);
+        let reply = match conversation.receive(|| self.enter(Phase::Receive, spec, place.slot)) {
+            Ok(reply) => reply,
+            Err(trouble) => return Ok(Outcome::Failed(trouble)),
+        };
+        let Judgment { verdict, .. } = verdict::of(&reply);
+        if let Verdict::Trouble(trouble) = verdict {
+            return Ok(Outcome::Failed(trouble));
+        }
+        if let Some((cause, why)) = self.better_here(&reply, None) {
+            self.note_success(spec);
+            let text = format!("running it here: {}: {why} [{}]", spec.host, cause.code());
+            self.context.log.info(&text);
+            return Ok(Outcome::Here(cause, None));
+        }
+        let Verdict::Object = verdict else {
+            return Err(Detour {
+                cause: Cause::PumpDoubt,
+                text: "its compiler found errors in the source".to_owned(),
+            });
+        };
+        if reply.dependencies.is_empty() {
+            let text = "it did not tell what its compiler has read".to_owned();
+            return Err(Detour { cause: Cause::PumpDoubt, text });
+        }
+        self.pump.check(&reply.dependencies)?;
+        Ok(self.accept_whole(spec, &reply))
+    }
+
+    fn accept_whole(&self, spec: &HostSpec, reply: &Reply) -> Outcome {
+        let expected = match &self.expected {
+            Ok(expected) => expected,
+            Err(error) => return Outcome::Here(Cause::ObjectUnjudged, Some(error.to_string())),
+        };
+        if let Err(trouble) = expected.judge(&reply.object) {
+            return Outcome::Failed(trouble);
+        }
+        self.note_success(spec);
+        let output = self.job.output.as_os_str();
+        let files = [
+            self.job.dependency_file().map(|name| (&reply.dependencies[..], name)),
+            Some((&reply.object[..], output)),
+        ];
+        for (file, name) in files.into_iter().flatten() {
+            if let Err(error) = accept::put(file, Path::new(name)) {
+                let why = format!("could not write {}: {error}", name.display());
+                return Outcome::Here(Cause::OutputUnwritable, Some(why));
+            }
+        }
+        self.context.account.done_by(&spec.host, Cause::Pumped);
+        self.show(reply);
+        self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
+        Outcome::Done(Exit::SUCCESS)
     }
 
     /// Tries one host by one command.

@@ -152,7 +152,7 @@ fn names_folder(text: &[u8], folder: &Path) -> bool {
 }
 
 /// The name that GCC has for the working folder: `PWD`, as long as that is true.
-fn working_folder(pwd: Option<&OsStr>) -> Option<PathBuf> {
+pub(crate) fn working_folder(pwd: Option<&OsStr>) -> Option<PathBuf> {
     let here = std::fs::metadata(".").ok()?;
     let is_here = |path: &OsStr| {
         path.as_bytes().starts_with(b"/")

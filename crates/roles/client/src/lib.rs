@@ -8,6 +8,7 @@
 mod abilities;
 mod accept;
 mod account;
+mod agent;
 mod build;
 mod cause;
 mod compiler_name;
@@ -25,6 +26,7 @@ mod messages;
 mod native;
 mod own_commands;
 mod preprocess;
+mod pump;
 mod remote;
 mod report;
 mod response_files;

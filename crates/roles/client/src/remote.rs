@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
@@ -297,6 +298,21 @@ impl<'a> Conversation<'a> {
         state: Option<&'a StateDir>,
         is_dead: &mut dyn FnMut() -> bool,
     ) -> Result<Conversation<'a>, Trouble> {
+        let mut conversation = Conversation::open(spec, settings, state, is_dead)?;
+        let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
+        let head =
+            wire::encode_request_head(conversation.version, &words).map_err(Trouble::Wire)?;
+        conversation.send(&[&head])?;
+        Ok(conversation)
+    }
+
+    /// Connects.
+    pub(crate) fn open(
+        spec: &'a HostSpec,
+        settings: &Settings,
+        state: Option<&'a StateDir>,
+        is_dead: &mut dyn FnMut() -> bool,
+    ) -> Result<Conversation<'a>, Trouble> {
         let io_timeout = settings.io_timeout;
         let (ssh, connection) = match &spec.host {
             Host::Local => return Err(Trouble::Connect(io::ErrorKind::Unsupported.into())),
@@ -308,10 +324,8 @@ impl<'a> Conversation<'a> {
             }
         };
         let version = if spec.compresses { Version::V2 } else { Version::V1 };
-        let words: Vec<&[u8]> = command.iter().map(|word| word.as_bytes()).collect();
-        let head = wire::encode_request_head(version, &words).map_err(Trouble::Wire)?;
         let listening = Listening::new(io_timeout, &spec.host, state, connection.peer());
-        let mut conversation = Conversation {
+        Ok(Conversation {
             connection,
             ssh,
             version,
@@ -319,13 +333,24 @@ impl<'a> Conversation<'a> {
             answered_early: false,
             n_sent: 0,
             n_received: 0,
-        };
-        conversation.send(&[&head])?;
-        Ok(conversation)
+        })
+    }
+
+    /// The descriptors by which somebody else can send the request: a socket, or what is read and
+    /// what is written.
+    pub(crate) fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        self.connection.descriptors()
+    }
+
+    /// Somebody else has sent the request, in version 3, so many bytes of it.
+    pub(crate) fn note_sent(&mut self, n_bytes: u64) {
+        self.version = Version::V3;
+        self.listening.expect_work(n_bytes as usize);
+        self.n_sent += n_bytes;
     }
 
     /// What to watch for an answer that comes too early.
-    pub(crate) fn input(&self) -> std::os::fd::BorrowedFd<'_> {
+    pub(crate) fn input(&self) -> BorrowedFd<'_> {
         self.connection.input()
     }
 

@@ -23,6 +23,10 @@ const COMPILER_VARIABLES: [(&str, Reason); 6] = [
     ("SUNPRO_DEPENDENCIES", Reason::ExtraOutput),
 ];
 
+/// Variables that add folders in which compilers look for headers.
+const FOLDER_VARIABLES: [&str; 4] =
+    ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH"];
+
 /// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -69,8 +73,11 @@ pub struct Settings {
     pub working_folder: Option<OsString>,
     /// `_DISTCC_SAFEGUARD`: how often we are inside ourselves.
     pub recursion: Option<u32>,
-    /// `INCLUDE_SERVER_PORT` is set: pump mode is wished for.
-    pub pump: bool,
+    /// `DISTCC_AGENT`: whether an agent may send jobs, so that nothing is preprocessed here; default
+    /// true. Ours alone.
+    pub agent: bool,
+    /// Whether a variable adds folders of headers, `CPATH` or the like.
+    pub names_folders: bool,
     /// `DISTCC_PRINCIPAL`: the server's name for GSS-API.
     pub principal: Option<OsString>,
     /// `DISTCC_SAVE_TEMPS`: keep what was sent. Default no.
@@ -148,7 +155,8 @@ impl Settings {
             keeps_names: variable("DISTCC_NO_REWRITE_CROSS").is_some(),
             ssh: ssh::words(variable("DISTCC_SSH")),
             recursion,
-            pump: variable("INCLUDE_SERVER_PORT").is_some(),
+            agent: flag("DISTCC_AGENT").unwrap_or(true),
+            names_folders: FOLDER_VARIABLES.into_iter().any(|name| path_of(name).is_some()),
             principal: path_of("DISTCC_PRINCIPAL"),
             save_temps: flag("DISTCC_SAVE_TEMPS").unwrap_or(false),
             uncached_errors: variable("UNCACHED_ERR_FD")

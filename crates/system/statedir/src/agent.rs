@@ -114,7 +114,8 @@ impl AgentPlace {
     #[must_use]
     pub fn has_just_failed(&self) -> bool {
         const WHILE: std::time::Duration = std::time::Duration::from_secs(60);
-        let noted = std::fs::metadata(self.folder.join("failed")).and_then(|found| found.modified());
+        let noted =
+            std::fs::metadata(self.folder.join("failed")).and_then(|found| found.modified());
         noted.is_ok_and(|at| at.elapsed().is_ok_and(|age| age < WHILE))
     }
 }
@@ -146,7 +147,8 @@ mod tests {
     fn a_long_name_has_a_short_place() {
         let scratch = Scratch::new("agent-long");
         let long = scratch.folder.join("x".repeat(120));
-        let state = StateDir::open(Some(OsStr::from_bytes(long.as_os_str().as_bytes())), None).unwrap();
+        let state =
+            StateDir::open(Some(OsStr::from_bytes(long.as_os_str().as_bytes())), None).unwrap();
         let place = state.agent_place();
         assert!(place.socket().as_os_str().len() <= LONGEST_SOCKET);
         assert!(place.folder().starts_with("/tmp"));

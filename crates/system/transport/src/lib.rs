@@ -188,6 +188,15 @@ impl Connection {
         }
     }
 
+    /// The descriptors of the connection: a socket, or the end to read and the end to write.
+    #[must_use]
+    pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
+        match &self.ends {
+            Ends::Socket(socket) => vec![socket.as_fd()],
+            Ends::Pipes { .. } | Ends::Program(_) => vec![self.input(), self.output()],
+        }
+    }
+
     fn output(&self) -> BorrowedFd<'_> {
         match &self.ends {
             Ends::Socket(socket) => socket.as_fd(),

@@ -1,0 +1,155 @@
+//! Pump mode: a job whose source is preprocessed by the server, which gets all files that it reads.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+use agent_wire::{Answer, Errand};
+use compiler_args::{Job, WHOLE_TREE, WantedCompiler};
+use hosts::HostSpec;
+
+use crate::agent::Agent;
+use crate::cause::Cause;
+use crate::remote::{Conversation, Trouble};
+use crate::{Context, abilities, form};
+
+/// What one job has of pump mode.
+pub(crate) enum Pump {
+    /// It may be used; the agent is the one that was reached.
+    Possible(Option<Agent>),
+    /// The job is preprocessed here.
+    Off,
+}
+
+/// Why a job is preprocessed here after all.
+pub(crate) struct Detour {
+    pub(crate) cause: Cause,
+    pub(crate) text: String,
+}
+
+impl Pump {
+    /// Whether a job can be done that way, by its words and the environment alone.
+    pub(crate) fn of(context: &Context, job: &Job) -> Pump {
+        let settings = &context.settings;
+        let can = settings.agent
+            && !settings.names_folders
+            && !settings.save_temps
+            && context.state.is_some()
+            && job.whole.is_some()
+            && job.split_debug.is_none();
+        if can { Pump::Possible(None) } else { Pump::Off }
+    }
+
+    /// Whether the job is to be done that way by `spec`.
+    ///
+    /// # Errors
+    /// When the host cannot be asked what it can do.
+    pub(crate) fn suits(&self, context: &Context, spec: &HostSpec) -> Result<bool, Trouble> {
+        Ok(self.is_wished(spec) && abilities::of(context, spec)?.lays_out_trees)
+    }
+
+    /// Whether the job is likely to be done that way by `spec`, as far as is known.
+    pub(crate) fn may_suit(&self, context: &Context, spec: &HostSpec) -> bool {
+        let can = || abilities::known(context, spec).is_some_and(|known| known.lays_out_trees);
+        self.is_wished(spec) && can()
+    }
+
+    fn is_wished(&self, spec: &HostSpec) -> bool {
+        !matches!(self, Pump::Off) && (spec.pump || !spec.compresses)
+    }
+
+    /// Has the agent send the job over `conversation`; `words` is the command for the server.
+    ///
+    /// # Errors
+    /// Why it was not sent.
+    pub(crate) fn send(
+        &mut self,
+        context: &Context,
+        job: &Job,
+        words: &[OsString],
+        conversation: &mut Conversation<'_>,
+    ) -> Result<(), Detour> {
+        let missing = |text: String| Detour { cause: Cause::AgentMissing, text };
+        let errand = errand(context, job, words).map_err(&missing)?;
+        let agent = self.agent(context).map_err(&missing)?;
+        let answer = agent.send(errand, &conversation.descriptors());
+        match answer.map_err(|error| missing(error.to_string()))? {
+            Answer::Sent { n_files, n_bytes } => {
+                conversation.note_sent(n_bytes);
+                context.log.info(&format!("sent {n_files} files, {n_bytes} bytes"));
+                Ok(())
+            }
+            // The server's answer says why.
+            Answer::Broken { text } => {
+                conversation.note_sent(0);
+                context.log.info(&format!("not all was sent: {}", String::from_utf8_lossy(&text)));
+                Ok(())
+            }
+            Answer::Doubt { code, text } => {
+                let (code, text) = (String::from_utf8_lossy(&code), String::from_utf8_lossy(&text));
+                Err(Detour { cause: Cause::PumpDoubt, text: format!("{text} ({code})") })
+            }
+            other => Err(missing(format!("it answered {other:?}"))),
+        }
+    }
+
+    /// Whether the object counts that came with this list of what the compiler has read.
+    ///
+    /// # Errors
+    /// Why it does not.
+    pub(crate) fn check(&mut self, dependencies: &[u8]) -> Result<(), Detour> {
+        let missing = |text: String| Detour { cause: Cause::AgentMissing, text };
+        let Pump::Possible(Some(agent)) = self else {
+            return Err(missing("it was not asked".to_owned()));
+        };
+        let shown = |file: Vec<u8>| OsString::from_vec(file).display().to_string();
+        match agent.check(dependencies).map_err(|error| missing(error.to_string()))? {
+            Answer::Holds => Ok(()),
+            Answer::Changed { file } => Err(Detour {
+                cause: Cause::PumpChanged,
+                text: format!("{} has changed meanwhile", shown(file)),
+            }),
+            Answer::Missed { file } => Err(Detour {
+                cause: Cause::PumpMissed,
+                text: format!("{} was read there, and not sent", shown(file)),
+            }),
+            other => Err(missing(format!("it answered {other:?}"))),
+        }
+    }
+
+    fn agent(&mut self, context: &Context) -> Result<&mut Agent, String> {
+        match self {
+            Pump::Off => Err("it is not to be asked".to_owned()),
+            Pump::Possible(Some(agent)) => Ok(agent),
+            Pump::Possible(place @ None) => {
+                let agent = Agent::find(context).map_err(|error| error.to_string())?;
+                Ok(place.insert(agent))
+            }
+        }
+    }
+}
+
+fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result<Errand, String> {
+    let command = job.whole.as_ref().ok_or("the source is preprocessed already")?;
+    let compiler = context.finder.find(&command[0]).map_err(|error| error.to_string())?;
+    let folder = form::working_folder(context.settings.working_folder.as_deref())
+        .ok_or("the working folder has no name")?;
+    let program = std::path::absolute(&compiler.program).map_err(|error| error.to_string())?;
+    let bytes = |words: &[OsString]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+    Ok(Errand {
+        folder: folder.into_os_string().into_vec(),
+        compiler: program.into_os_string().into_vec(),
+        path: compiler.path.unwrap_or_else(|| context.settings.path.clone()).into_vec(),
+        command: bytes(command),
+        sent: bytes(words),
+    })
+}
+
+/// The command for a server, with its marks, where `plain` is the one with the compiler's name as the
+/// host knows it.
+pub(crate) fn marked(mut plain: Vec<OsString>, wanted: Option<&WantedCompiler>) -> Vec<OsString> {
+    plain.insert(1, WHOLE_TREE.into());
+    if let Some(wanted) = wanted {
+        plain.insert(1, wanted.to_word());
+    }
+    plain
+}
