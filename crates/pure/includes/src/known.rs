@@ -12,30 +12,56 @@ use crate::names::{Names, NumberSet, QuickMap};
 pub(crate) struct Known {
     /// All macros that any file defines or asks for.
     pub(crate) macros: Names,
+    /// Macros on which it depends somewhere whether something counts.
+    asked: NumberSet,
+    /// How often a macro that was known already came to be asked for.
+    n_surprises: u32,
     includes: Vec<Include>,
     include_numbers: QuickMap<Include, u32>,
-    contents: QuickMap<FileId, Arc<Content>>,
-    values: QuickMap<(FileId, u32), Arc<Definitions>>,
+    numbers: QuickMap<FileId, u32>,
+    contents: Vec<Content>,
+    /// The contents that define a macro, for those whose values were looked for.
+    definers: QuickMap<u32, Vec<u32>>,
+    values: QuickMap<(u32, u32), Arc<Definitions>>,
     /// How much there is, in things told.
     n_told: usize,
 }
 
 /// What one content says.
-#[derive(Debug, Default)]
-pub(crate) struct Content {
-    pub(crate) groups: Vec<Group>,
+#[derive(Debug)]
+struct Content {
+    file: FileId,
+    groups: Vec<Group>,
+    live: Arc<Vec<Group>>,
+    /// The surprises that `live` knows of.
+    n_surprises: u32,
 }
 
 /// What counts on the same condition.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Group {
-    pub(crate) on: On,
+    /// Which of its content's groups it is.
+    pub(crate) index: usize,
+    pub(crate) on: Arc<On>,
     pub(crate) defines: Vec<u32>,
     /// Files that are named as they are.
     pub(crate) includes: Vec<u32>,
     /// Files that macros stand for.
     pub(crate) computed: Vec<(IncludeKind, u32)>,
     pub(crate) doubts: Vec<Doubt>,
+}
+
+impl Group {
+    /// The group without definitions of macros that nobody asks for; `None` where that is nothing.
+    fn live(&self, asked: &NumberSet) -> Option<Group> {
+        let defines: Vec<u32> =
+            self.defines.iter().copied().filter(|name| asked.has(*name)).collect();
+        let is_live = !defines.is_empty()
+            || !self.includes.is_empty()
+            || !self.computed.is_empty()
+            || !self.doubts.is_empty();
+        is_live.then(|| Group { defines, ..self.clone() })
+    }
 }
 
 /// A [`Condition`].
@@ -62,30 +88,65 @@ impl On {
 }
 
 impl Known {
-    /// What a content says.
-    pub(crate) fn content(&mut self, file: FileId, files: &mut dyn Files) -> Arc<Content> {
-        if let Some(content) = self.contents.get(&file) {
-            return content.clone();
+    /// The number of a content.
+    pub(crate) fn content(&mut self, file: FileId, files: &mut dyn Files) -> u32 {
+        if let Some(number) = self.numbers.get(&file) {
+            return *number;
         }
-        let content = Arc::new(self.learn(&files.facts(file)));
-        self.contents.insert(file, content.clone());
-        content
+        let facts = files.facts(file);
+        let number = u32::try_from(self.contents.len()).expect("memory ends before");
+        let groups = self.learn(number, &facts);
+        // Of another generation than any: the first who asks makes the list.
+        let n_surprises = self.n_surprises.wrapping_sub(1);
+        self.contents.push(Content { file, groups, live: Arc::default(), n_surprises });
+        self.numbers.insert(file, number);
+        number
+    }
+
+    /// What a content says, short of definitions of macros on which nothing depends.
+    pub(crate) fn groups(&mut self, content: u32) -> Arc<Vec<Group>> {
+        let content = &mut self.contents[content as usize];
+        if content.n_surprises != self.n_surprises {
+            let asked = &self.asked;
+            let live = content.groups.iter().filter_map(|group| group.live(asked));
+            content.live = Arc::new(live.collect());
+            content.n_surprises = self.n_surprises;
+        }
+        content.live.clone()
+    }
+
+    /// How often a macro came to be asked for whose definitions may have been passed over.
+    pub(crate) fn n_surprises(&self) -> u32 {
+        self.n_surprises
+    }
+
+    /// Notes that it depends on a macro whether something counts.
+    pub(crate) fn ask(&mut self, name: u32) {
+        self.n_surprises += u32::from(self.asked.add(name));
+    }
+
+    /// The contents that define a macro.
+    pub(crate) fn definers(&mut self, name: u32) -> &[u32] {
+        let contents = &self.contents;
+        self.definers.entry(name).or_insert_with(|| {
+            let defines = |content: &Content| {
+                content.groups.iter().any(|group| group.defines.contains(&name))
+            };
+            (0..).zip(contents).filter(|(_, content)| defines(content)).map(|(at, _)| at).collect()
+        })
     }
 
     /// The values that a content gives a macro.
     pub(crate) fn values(
         &mut self,
-        file: FileId,
+        content: u32,
         name: u32,
         files: &mut dyn Files,
     ) -> Arc<Definitions> {
-        let content = self.content(file, files);
-        if !content.groups.iter().any(|group| group.defines.contains(&name)) {
-            return Arc::default();
-        }
+        let file = self.contents[content as usize].file;
         let macros = &self.macros;
         let read = || Arc::new(definitions(&files.text(file), macros.name(name)));
-        self.values.entry((file, name)).or_insert_with(read).clone()
+        self.values.entry((content, name)).or_insert_with(read).clone()
     }
 
     /// The number of an include.
@@ -109,11 +170,15 @@ impl Known {
         self.n_told + self.values.len()
     }
 
-    fn learn(&mut self, facts: &Facts) -> Content {
+    fn learn(&mut self, number: u32, facts: &Facts) -> Vec<Group> {
         let mut learned = Learned::default();
+        let n_macros = self.macros.len();
         for (name, on) in &facts.defines {
             let name = self.macros.number(name);
             learned.group(on, &mut self.macros).defines.push(name);
+            if let Some(definers) = self.definers.get_mut(&name) {
+                definers.push(number);
+            }
         }
         for (include, on) in &facts.includes {
             match &include.operand {
@@ -131,7 +196,26 @@ impl Known {
             learned.group(on, &mut self.macros).doubts.push(*doubt);
         }
         self.n_told += facts.defines.len() + facts.includes.len() + facts.doubts.len() + 1;
-        Content { groups: learned.groups }
+        for group in &learned.groups {
+            self.note_asked(&group.on, n_macros);
+        }
+        learned.groups
+    }
+
+    /// Notes the macros of a condition. Those that had a number before may have been defined then.
+    fn note_asked(&mut self, on: &On, n_macros: usize) {
+        match on {
+            On::Maybe | On::Never => {}
+            On::Defined(name) => {
+                let is_surprise = self.asked.add(*name) && (*name as usize) < n_macros;
+                self.n_surprises += u32::from(is_surprise);
+            }
+            On::All(parts) | On::Any(parts) => {
+                for part in parts {
+                    self.note_asked(part, n_macros);
+                }
+            }
+        }
     }
 }
 
@@ -149,7 +233,8 @@ impl<'a> Learned<'a> {
         let place = *self.places.entry(condition).or_insert(next);
         if place == next {
             self.groups.push(Group {
-                on: numbered(condition, macros),
+                index: place,
+                on: Arc::new(numbered(condition, macros)),
                 defines: Vec::new(),
                 includes: Vec::new(),
                 computed: Vec::new(),

@@ -46,6 +46,7 @@ struct Marks {
     walk: u32,
     places: Vec<u32>,
     folders: Vec<u32>,
+    contents: Vec<u32>,
     defined: NumberSet,
 }
 
@@ -91,10 +92,22 @@ impl Scanner {
         if let Some(closure) = self.remembered.get(&key) {
             return closure.clone();
         }
-        let closure = Arc::new(Walk::new(self, compile, files).closure(source));
+        let closure = Arc::new(self.find(compile, source, files));
         self.n_remembered += closure.files.len() + closure.missed_in.len();
         self.remembered.insert(key, closure.clone());
         closure
+    }
+
+    /// Walks until no definition was passed over that somebody asks for in the end.
+    fn find(&mut self, compile: &Compile, source: u32, files: &mut dyn Files) -> Closure {
+        loop {
+            let n_surprises = self.known.n_surprises();
+            let closure = Walk::new(self, compile, files).closure(source);
+            if self.known.n_surprises() == n_surprises {
+                return closure;
+            }
+            self.next_walk();
+        }
     }
 
     /// Forgets what names mean: a file or a folder has changed, come or gone. What is known of
@@ -117,6 +130,10 @@ impl Scanner {
             self.remembered = QuickMap::default();
             self.n_remembered = 0;
         }
+        self.next_walk();
+    }
+
+    fn next_walk(&mut self) {
         self.marks.walk = self.marks.walk.wrapping_add(1);
         if self.marks.walk == 0 {
             self.marks = Marks { walk: 1, ..Marks::default() };
@@ -146,10 +163,17 @@ struct Walk<'a> {
     /// Whether macros were defined since those who sleep were looked at.
     is_fresh: bool,
     /// Groups that do not count as long as no more macros are defined, and where they stand.
-    asleep: Vec<(u32, u32)>,
+    asleep: Vec<Asleep>,
     /// Includes by macros: the place that has it, and the macro.
     computed: Vec<(u32, IncludeKind, u32)>,
     source: u32,
+}
+
+/// A group that does not count yet.
+struct Asleep {
+    place: u32,
+    groups: Arc<Vec<Group>>,
+    index: usize,
 }
 
 impl<'a> Walk<'a> {
@@ -239,11 +263,14 @@ impl<'a> Walk<'a> {
         let Some(place) = self.open.pop() else { return false };
         let Some(file) = self.scanner.places.file(place) else { return true };
         let content = self.scanner.known.content(file, self.files);
-        for (index, group) in content.groups.iter().enumerate() {
-            if self.may_hold(group) {
-                self.hear(place, index, group);
+        let marks = &mut self.scanner.marks;
+        Marks::mark(&mut marks.contents, marks.walk, content);
+        let groups = self.scanner.known.groups(content);
+        for index in 0..groups.len() {
+            if self.may_hold(&groups[index]) {
+                self.hear(place, &groups[index]);
             } else {
-                self.asleep.push((place, u32::try_from(index).unwrap_or(u32::MAX)));
+                self.asleep.push(Asleep { place, groups: groups.clone(), index });
             }
         }
         true
@@ -256,14 +283,12 @@ impl<'a> Walk<'a> {
         }
         let asleep = std::mem::take(&mut self.asleep);
         let n_before = asleep.len();
-        for (place, index) in asleep {
-            let Some(file) = self.scanner.places.file(place) else { continue };
-            let content = self.scanner.known.content(file, self.files);
-            let group = &content.groups[index as usize];
+        for sleeper in asleep {
+            let group = &sleeper.groups[sleeper.index];
             if self.may_hold(group) {
-                self.hear(place, index as usize, group);
+                self.hear(sleeper.place, group);
             } else {
-                self.asleep.push((place, index));
+                self.asleep.push(sleeper);
             }
         }
         self.asleep.len() < n_before
@@ -273,8 +298,8 @@ impl<'a> Walk<'a> {
         self.scanner.setting.own_macros.is_none() || group.on.may_hold(&self.scanner.marks.defined)
     }
 
-    /// Takes in what group `index` of the file at `place` says.
-    fn hear(&mut self, place: u32, index: usize, group: &Group) {
+    /// Takes in what a group of the file at `place` says.
+    fn hear(&mut self, place: u32, group: &Group) {
         for name in &group.defines {
             self.is_fresh |= self.scanner.marks.defined.add(*name);
         }
@@ -284,7 +309,7 @@ impl<'a> Walk<'a> {
         }
         self.computed.extend(group.computed.iter().map(|(kind, name)| (place, *kind, *name)));
         if !group.includes.is_empty() {
-            let resolution = self.resolution(place, index, group);
+            let resolution = self.resolution(place, group);
             self.take_in(&resolution);
         }
         if place == self.source {
@@ -297,9 +322,9 @@ impl<'a> Walk<'a> {
     }
 
     /// What the includes of a group mean at a place.
-    fn resolution(&mut self, place: u32, index: usize, group: &Group) -> Arc<Resolution> {
+    fn resolution(&mut self, place: u32, group: &Group) -> Arc<Resolution> {
         let known = self.scanner.places.place_mut(place);
-        if let Some(Some(resolution)) = known.groups.get(index) {
+        if let Some(Some(resolution)) = known.groups.get(group.index) {
             return resolution.clone();
         }
         let folder = self.scanner.places.folder(place);
@@ -314,10 +339,10 @@ impl<'a> Walk<'a> {
         told.settle();
         let told = Arc::new(told);
         let groups = &mut self.scanner.places.place_mut(place).groups;
-        if groups.len() <= index {
-            groups.resize(index + 1, None);
+        if groups.len() <= group.index {
+            groups.resize(group.index + 1, None);
         }
-        groups[index] = Some(told.clone());
+        groups[group.index] = Some(told.clone());
         told
     }
 
@@ -417,9 +442,12 @@ impl<'a> Walk<'a> {
                 values.push(value.to_vec());
             }
         }
-        for place in &self.found {
-            let Some(file) = self.scanner.places.file(*place) else { continue };
-            let told = self.scanner.known.values(file, name, self.files);
+        let marks = &self.scanner.marks;
+        let is_here = |content: &u32| marks.contents.get(*content as usize) == Some(&marks.walk);
+        let definers: Vec<u32> =
+            self.scanner.known.definers(name).iter().copied().filter(is_here).collect();
+        for content in definers {
+            let told = self.scanner.known.values(content, name, self.files);
             found.is_endless |= told.has_parameters;
             values.extend(told.values.iter().cloned());
         }
@@ -427,18 +455,19 @@ impl<'a> Walk<'a> {
     }
 
     /// Whether a name in angles that a macro stands for may be another one once it is expanded.
-    fn may_change(&self, operand: &Operand) -> bool {
+    fn may_change(&mut self, operand: &Operand) -> bool {
         let Operand::Angled(name) = operand else { return false };
         let is_plain = |byte: &u8| is_of_name(*byte) || b"./+-".contains(byte);
-        let words = name.split(|byte| !is_of_name(*byte)).filter(|word| !word.is_empty());
-        let is_defined = |word: &[u8]| {
-            let number = self.scanner.known.macros.known(word);
-            let is_any = self.scanner.setting.own_macros.is_none();
-            is_any || number.is_some_and(|number| self.scanner.marks.defined.has(number))
-        };
-        !name.iter().all(is_plain)
-            || memchr::memmem::find(name, b"//").is_some()
-            || words.into_iter().any(is_defined)
+        if !name.iter().all(is_plain) || memchr::memmem::find(name, b"//").is_some() {
+            return true;
+        }
+        let is_any = self.scanner.setting.own_macros.is_none();
+        let words = name.split(|byte| !is_of_name(*byte));
+        words.filter(|word| !word.is_empty()).fold(is_any, |is_defined, word| {
+            let number = self.scanner.known.macros.number(word);
+            self.scanner.known.ask(number);
+            is_defined || self.scanner.marks.defined.has(number)
+        })
     }
 }
 
