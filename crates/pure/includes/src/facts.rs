@@ -289,6 +289,15 @@ pub fn definitions(text: &[u8], name: &[u8]) -> Definitions {
     found
 }
 
+/// The names of the macros that `-dM -E` has printed.
+pub(crate) fn own_macro_names(printed: &[u8]) -> impl Iterator<Item = &[u8]> {
+    printed.split(|byte| *byte == b'\n').filter_map(|line| {
+        let rest = line.strip_prefix(b"#define ")?;
+        let end = rest.iter().position(|byte| !is_of_name(*byte)).unwrap_or(rest.len());
+        Some(&rest[..end])
+    })
+}
+
 /// Whether the sign of a directive, or what may hide one, stands before a word.
 fn is_behind_sign(before: &[u8]) -> bool {
     let before = before.trim_ascii_end();

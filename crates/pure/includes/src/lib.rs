@@ -5,13 +5,20 @@
 //! is a doubt, and a compile with a doubt has to be preprocessed.
 
 mod branches;
-mod closure;
+mod compile;
 mod condition;
 mod facts;
+mod files;
+mod known;
+mod names;
+mod places;
+mod scanner;
 mod text;
 
-pub use closure::{Closure, ClosureDoubt, Compile, FileId, Files, Found, Search};
+pub use compile::{Closure, ClosureDoubt, Compile, MacroOption, Search, Setting};
 pub use condition::Condition;
 pub use facts::{
     Definitions, Doubt, Facts, Include, IncludeKind, Operand, definitions, operand_of_value, scan,
 };
+pub use files::{FileId, Files, Found};
+pub use scanner::Scanner;
