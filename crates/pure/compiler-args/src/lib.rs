@@ -35,7 +35,7 @@ pub use explain::{Explained, Role, explain};
 pub use language::Language;
 pub use native::{NativeCommand, NativeCompiler, Tuning};
 pub use options_page::options_page;
-pub use reading::Reading;
+pub use reading::{MacroWord, Reading};
 pub use reason::Reason;
 pub use response_file::{Files, expand};
 pub use restore::restore;

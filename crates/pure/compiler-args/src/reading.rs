@@ -22,12 +22,25 @@ pub struct Reading {
     pub system: Vec<Vec<u8>>,
     /// Folders behind the compiler's own (`-idirafter`).
     pub after: Vec<Vec<u8>>,
-    /// Files that are read before the source (`-include`, `-imacros`).
+    /// Files of `-imacros`, in order.
+    pub macro_files: Vec<Vec<u8>>,
+    /// Files of `-include`, in order.
     pub included: Vec<Vec<u8>>,
-    /// `-D` with name and value, `-U` with a name alone, in order.
-    pub macros: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+    /// What stands behind `-D` and `-U`, in order.
+    pub macros: Vec<MacroWord>,
+    /// Whether `__FILE__` may be another name than the file's.
+    pub maps_names: bool,
     /// The words that decide about the compiler's own folders and macros.
     pub setting: Vec<OsString>,
+}
+
+/// A macro of the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MacroWord {
+    /// `-D`: `NAME`, `NAME=VALUE` or `NAME(PARAMETERS)=VALUE`.
+    Define(Vec<u8>),
+    /// `-U`: the name.
+    Undefine(Vec<u8>),
 }
 
 /// Options with a value that the compiler compiles into the object or prints, and that no macro of
@@ -42,6 +55,9 @@ const WITHOUT_MACROS: [&[u8]; 8] = [
     b"-fdiagnostics-",
     b"-fmessage-length=",
 ];
+
+/// Options that change what `__FILE__` is.
+const MAPS_NAMES: [&[u8]; 2] = [b"-fmacro-prefix-map=", b"-ffile-prefix-map="];
 
 impl Reading {
     /// What `words`, a command with the compiler first, says.
@@ -77,6 +93,7 @@ impl Reading {
             Effect::PreprocessorWords => return unclear(),
             Effect::Compile | Effect::Columns | Effect::Target => {
                 let word = words[0].as_bytes();
+                self.maps_names |= MAPS_NAMES.iter().any(|start| word.starts_with(start));
                 if !WITHOUT_MACROS.iter().any(|start| word.starts_with(start)) {
                     self.setting.extend_from_slice(words);
                 }
@@ -85,13 +102,14 @@ impl Reading {
             _ => return Ok(()),
         }
         match name {
-            "-D" | "--define-macro" | "--define-macro=" => self.macros.push(definition(value)),
+            "-D" | "--define-macro" | "--define-macro=" => {
+                self.macros.push(MacroWord::Define(value.to_vec()));
+            }
             "-U" | "--undefine-macro" | "--undefine-macro=" => {
-                self.macros.push((value.to_vec(), None));
+                self.macros.push(MacroWord::Undefine(value.to_vec()));
             }
-            "-include" | "--include" | "--include=" | "-imacros" | "--imacros" | "--imacros=" => {
-                self.included.push(value.to_vec());
-            }
+            "-include" | "--include" | "--include=" => self.included.push(value.to_vec()),
+            "-imacros" | "--imacros" | "--imacros=" => self.macro_files.push(value.to_vec()),
             "-I" | "--include-directory" | "--include-directory=" => {
                 return put_folder(&mut self.all, words, value);
             }
@@ -139,14 +157,6 @@ fn put_folder(list: &mut Vec<Vec<u8>>, words: &[OsString], value: &[u8]) -> Resu
     }
     list.push(value.to_vec());
     Ok(())
-}
-
-/// `NAME=VALUE`, or `NAME`, which means 1.
-fn definition(value: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
-    match value.iter().position(|byte| *byte == b'=') {
-        Some(at) => (value[..at].to_vec(), Some(value[at + 1..].to_vec())),
-        None => (value.to_vec(), Some(b"1".to_vec())),
-    }
 }
 
 /// Whether the words of `-Wp,` say nothing but where dependencies go.
@@ -198,19 +208,17 @@ mod tests {
         assert_eq!(found.all, list(&["a", "b", "c"]));
         assert_eq!(found.quoted, list(&["d", "e"]));
         assert_eq!((found.system, found.after), (list(&["f"]), list(&["g"])));
-        assert_eq!(found.included, list(&["x.h", "y.h"]));
+        assert_eq!((found.included, found.macro_files), (list(&["x.h"]), list(&["y.h"])));
         assert_eq!((&found.source[..], found.language), (&b"a.c"[..], "c++"));
     }
 
     #[test]
     fn macros_keep_their_order() {
         let found = reading("gcc -DA -D B=2 -UA -DC= -c a.c");
-        let pair = |name: &str, value: Option<&str>| {
-            (name.as_bytes().to_vec(), value.map(|value| value.as_bytes().to_vec()))
-        };
-        let expected =
-            [pair("A", Some("1")), pair("B", Some("2")), pair("A", None), pair("C", Some(""))];
-        assert_eq!(found.macros, expected);
+        let define = |text: &str| MacroWord::Define(text.into());
+        let undefine = MacroWord::Undefine(b"A".to_vec());
+        assert_eq!(found.macros, [define("A"), define("B=2"), undefine, define("C=")]);
+        assert!(!found.maps_names && reading("gcc -ffile-prefix-map=/a=/b -c a.c").maps_names);
     }
 
     #[test]

@@ -129,7 +129,7 @@ impl<'a> Conversation<'a> {
             };
             return Answer::Broken { text: text.into_bytes() };
         }
-        let n_files = plan.n_files as u64;
+        let n_files = plan.layout.n_entries() as u64;
         self.context.n_sent.fetch_add(1, Ordering::Relaxed);
         self.context.n_sent_bytes.fetch_add(n_bytes, Ordering::Relaxed);
         self.sent = Some((plan, errand.folder));
@@ -184,4 +184,189 @@ fn has_hung_up(stream: &UnixStream) -> bool {
     let mut ends = [PollFd::from_borrowed_fd(stream.as_fd(), PollFlags::RDHUP)];
     let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
     poll(&mut ends, Some(&at_once)).is_ok_and(|n_ready| n_ready > 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+    use std::net::{TcpListener, TcpStream};
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::Path;
+    use wire::{Content, Limits, Payload, RequestDecoder};
+
+    /// A client with an agent of its own, and the server that it has connected to.
+    struct World {
+        folder: tempfile::TempDir,
+        client: UnixStream,
+        server: TcpListener,
+    }
+
+    impl World {
+        fn new() -> World {
+            let (client, agents) = UnixStream::pair().unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let talk = move || {
+                let context = Context::new(1 << 20);
+                let _ = Conversation::new(&context, agents).unwrap().run();
+            };
+            std::thread::spawn(talk);
+            let server = TcpListener::bind("127.0.0.1:0").unwrap();
+            let folder = tempfile::tempdir().unwrap();
+            World { folder, client, server }
+        }
+
+        fn root(&self) -> std::path::PathBuf {
+            self.folder.path().canonicalize().unwrap()
+        }
+
+        fn write(&self, name: &str, text: &str) {
+            let path = self.root().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+
+        /// Has the agent send a compile; gives its answer and what arrived.
+        fn send(&mut self, command: &str) -> (Answer, Vec<u8>) {
+            let words = |text: &str| -> Vec<Vec<u8>> {
+                text.split(' ').map(|word| word.as_bytes().to_vec()).collect()
+            };
+            let errand = Errand {
+                folder: self.root().as_os_str().as_bytes().to_vec(),
+                compiler: b"/usr/bin/gcc".to_vec(),
+                path: b"/usr/bin:/bin".to_vec(),
+                command: words(command),
+                sent: words("gcc --mark -c a.c"),
+            };
+            let socket = TcpStream::connect(self.server.local_addr().unwrap()).unwrap();
+            let (mut accepted, _) = self.server.accept().unwrap();
+            let bytes = Request::Send(errand).encode();
+            let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+            let mut ancillary = rustix::net::SendAncillaryBuffer::new(&mut space);
+            let descriptors = [socket.as_fd()];
+            ancillary.push(rustix::net::SendAncillaryMessage::ScmRights(&descriptors));
+            let slices = [io::IoSlice::new(&bytes)];
+            let flags = rustix::net::SendFlags::empty();
+            rustix::net::sendmsg(&self.client, &slices, &mut ancillary, flags).unwrap();
+            drop(socket);
+            let mut arrived = Vec::new();
+            accepted.read_to_end(&mut arrived).unwrap();
+            (self.answer(), arrived)
+        }
+
+        fn check(&mut self, dependencies: &str) -> Answer {
+            let dependencies = dependencies.as_bytes().to_vec();
+            self.client.write_all(&Request::Check { dependencies }.encode()).unwrap();
+            self.answer()
+        }
+
+        fn answer(&mut self) -> Answer {
+            let mut arrived = Vec::new();
+            loop {
+                let mut byte = [0];
+                self.client.read_exact(&mut byte).unwrap();
+                arrived.extend(byte);
+                if let Some(message) = take_message(&mut arrived).unwrap() {
+                    return Answer::decode(&message).unwrap();
+                }
+            }
+        }
+    }
+
+    /// The names of the files and links in what arrived that lie in a folder.
+    fn names(arrived: &[u8], folder: &Path) -> Vec<String> {
+        let mut decoder = RequestDecoder::new(Limits::DEFAULT);
+        let request = decoder.push(&mut &arrived[..]).unwrap().unwrap();
+        assert_eq!(request.arguments[1], b"--mark");
+        let Payload::Tree(tree) = request.payload else { panic!("no tree") };
+        assert_eq!(tree.folder, folder.as_os_str().as_bytes());
+        let mut names: Vec<String> = tree
+            .entries
+            .iter()
+            .filter_map(|entry| {
+                let name = Path::new(std::str::from_utf8(&entry.name).unwrap());
+                let name = name.strip_prefix(folder).ok()?.display().to_string();
+                Some(match &entry.content {
+                    Content::File(file) => format!("{name}={}", String::from_utf8_lossy(file)),
+                    Content::Link(target) => {
+                        format!("{name}->{}", String::from_utf8_lossy(target))
+                    }
+                    Content::Servers => panic!("{name}"),
+                })
+            })
+            .collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn a_job_is_sent_with_all_that_it_reads() {
+        let mut world = World::new();
+        world.write("a.c", "#include <x.h>\n");
+        world.write("inc/x.h", "int x;\n");
+        world.write("empty/.keep", "");
+        std::os::unix::fs::symlink("inc", world.root().join("link")).unwrap();
+        let (answer, arrived) = world.send("gcc -Iempty -Imissing -Ilink -c a.c");
+        assert!(matches!(answer, Answer::Sent { .. }), "{answer:?}");
+        let expected = [
+            "a.c=#include <x.h>\n",
+            "empty/forcing_technique_271828=",
+            "inc/x.h=int x;\n",
+            "link->inc",
+        ];
+        assert_eq!(names(&arrived, &world.root()), expected);
+        assert_eq!(world.check("a.o: a.c link/x.h\n"), Answer::Holds);
+        let missed = world.check("a.o: a.c link/y.h\n");
+        let file = world.root().join("link/y.h").into_os_string();
+        assert_eq!(missed, Answer::Missed { file: file.as_bytes().to_vec() });
+    }
+
+    #[test]
+    fn what_changes_meanwhile_voids_the_object() {
+        let mut world = World::new();
+        world.write("a.c", "#include <x.h>\n");
+        world.write("b/x.h", "int x;\n");
+        world.write("a/.keep", "");
+        let command = "gcc -Ia -Ib -c a.c";
+        world.send(command);
+        assert_eq!(world.check("a.o: a.c b/x.h\n"), Answer::Holds);
+        // Of the same size, and within one tick.
+        world.write("b/x.h", "int y;\n");
+        let is_changed = |answer| matches!(answer, Answer::Changed { .. });
+        assert!(is_changed(world.check("a.o: a.c b/x.h\n")));
+        let (_, arrived) = world.send(command);
+        assert!(names(&arrived, &world.root()).contains(&"b/x.h=int y;\n".to_owned()));
+        assert_eq!(world.check("a.o: a.c b/x.h\n"), Answer::Holds);
+        // A header that is found earlier from now on.
+        world.write("a/x.h", "int z;\n");
+        assert!(is_changed(world.check("a.o: a.c b/x.h\n")));
+        let (_, arrived) = world.send(command);
+        assert!(names(&arrived, &world.root()).contains(&"a/x.h=int z;\n".to_owned()));
+        // A folder that was not there.
+        let command = "gcc -Ic -Ia -c a.c";
+        world.send(command);
+        world.write("c/x.h", "int c;\n");
+        assert!(is_changed(world.check("a.o: a.c a/x.h\n")));
+        // The header gone.
+        world.send(command);
+        std::fs::remove_file(world.root().join("c/x.h")).unwrap();
+        assert!(is_changed(world.check("a.o: a.c c/x.h\n")));
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_not_sent() {
+        let mut world = World::new();
+        world.write("a.c", "char *t = __TIME__;\n");
+        for (command, expected) in [
+            ("gcc -c a.c", "tells-time"),
+            ("gcc -I- -c a.c", "unclear-option"),
+            ("gcc -c b.c", "missing-file"),
+            ("gcc -fno-such-option-at-all -c a.c", "compiler-silent"),
+        ] {
+            let (answer, arrived) = world.send(command);
+            let Answer::Doubt { code, .. } = answer else { panic!("{command}: {answer:?}") };
+            assert_eq!(String::from_utf8(code).unwrap(), expected, "{command}");
+            assert!(arrived.is_empty());
+        }
+    }
 }

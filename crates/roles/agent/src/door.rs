@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use agent_wire::{Answer, Request, take_message};
@@ -14,7 +14,6 @@ use statedir::{AgentPlace, StateDir};
 use sys::fork::{Fork, fork};
 
 use crate::conversation::Conversation;
-use crate::plan::Knowledge;
 use crate::{Context, Settings};
 
 /// The most clients at once; others do without.
@@ -83,15 +82,7 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     if in_background && !go_to_background(&place)? {
         return Ok(());
     }
-    let context = Arc::new(Context {
-        knowledge: Knowledge::new(settings.most_body_bytes),
-        started: Instant::now(),
-        n_clients: AtomicUsize::new(0),
-        n_sent: AtomicU64::new(0),
-        n_sent_bytes: AtomicU64::new(0),
-        n_doubts: AtomicU64::new(0),
-        is_stopping: AtomicBool::new(false),
-    });
+    let context = Arc::new(Context::new(settings.most_body_bytes));
     context.log(&format!("serving at {}", place.socket().display()));
     let served = accept_all(&context, &listener, settings.idle);
     let _ = std::fs::remove_file(place.socket());

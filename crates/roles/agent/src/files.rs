@@ -10,6 +10,7 @@ use std::time::{Instant, SystemTime};
 
 use includes::{Facts, FileId, Files, Found};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
+use wire::{Token, TokenName};
 
 use crate::identity::Identity;
 use crate::names::{absolute, folder_of};
@@ -244,6 +245,8 @@ impl FileTable {
         let at = Instant::now();
         let (identity, is_settled) = look_at_folder(name);
         let is_same = identity == folder.identity && folder.is_settled;
+        let number = |identity: Option<Identity>| identity.map(|identity| identity.number());
+        let is_another = number(identity) != number(folder.identity);
         (folder.identity, folder.is_settled, folder.at) = (identity, is_settled, at);
         if is_same {
             return None;
@@ -264,7 +267,7 @@ impl FileTable {
             }
         }
         self.folder(name).missing.extend(still);
-        newcomer
+        newcomer.or_else(|| is_another.then(|| name.to_vec()))
     }
 
     /// Reads what is not known of a file. Where it is not what it was, that is noted.
@@ -287,7 +290,7 @@ impl FileTable {
             content.unsettled = Some(text.as_slice().into());
         }
         let facts = content.facts.get_or_insert_with(|| Arc::new(includes::scan(&text)));
-        let body: Arc<[u8]> = wire::lzo::compress(&text).into();
+        let body = packed(&text);
         content.body = Some(Arc::clone(&body));
         self.body_bytes += body.len();
         let fetched = (Arc::clone(facts), body);
@@ -317,10 +320,17 @@ impl FileTable {
         }
     }
 
-    /// The content of a file as it travels: LZO1X.
+    /// The content of a file as it travels.
     pub(crate) fn body(&mut self, id: FileId) -> Option<Arc<[u8]>> {
         self.fetch(id).map(|(_, body)| body)
     }
+}
+
+/// A content as it travels, its length before it. A file is never too long for that.
+fn packed(text: &[u8]) -> Arc<[u8]> {
+    let body = wire::lzo::compress(text);
+    let token = Token { name: TokenName::File, param: body.len() as u32 };
+    [&token.encode()[..], &body].concat().into()
 }
 
 /// [`FileTable`] for compiles in one folder.

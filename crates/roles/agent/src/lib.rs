@@ -42,6 +42,18 @@ struct Context {
 }
 
 impl Context {
+    fn new(most_body_bytes: usize) -> Context {
+        Context {
+            knowledge: Knowledge::new(most_body_bytes),
+            started: Instant::now(),
+            n_clients: AtomicUsize::new(0),
+            n_sent: AtomicU64::new(0),
+            n_sent_bytes: AtomicU64::new(0),
+            n_doubts: AtomicU64::new(0),
+            is_stopping: AtomicBool::new(false),
+        }
+    }
+
     fn status(&self) -> String {
         let (n_names, body_bytes) = self.knowledge.size();
         let number = |number: &AtomicU64| number.load(Ordering::Relaxed);

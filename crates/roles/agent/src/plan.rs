@@ -1,14 +1,16 @@
 //! What a job reads, and what is sent for it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_wire::Errand;
-use compiler_args::Reading;
-use includes::{Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, Search};
+use compiler_args::{MacroWord, Reading};
+use includes::{
+    Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
+};
 
 use wire::{Token, TokenName};
 
@@ -24,6 +26,10 @@ const FRESH: Duration = Duration::from_millis(500);
 
 /// How often a job is looked at again that changes meanwhile.
 const MOST_TRIES: usize = 3;
+
+/// How many groups of compiles are kept apart, and how many layouts of each.
+const MOST_GROUPS: usize = 256;
+const MOST_LAYOUTS: usize = 4096;
 
 /// How many names of files are kept.
 const MOST_NAMES: usize = 1 << 20;
@@ -42,25 +48,41 @@ pub(crate) struct Doubt {
 pub(crate) struct Plan {
     /// The pieces of the request, in order.
     pub(crate) pieces: Vec<Piece>,
-    /// How many files, links and folders there are.
-    pub(crate) n_files: usize,
-    files: Vec<Arc<[u8]>>,
-    folders: Vec<Arc<[u8]>>,
+    pub(crate) layout: Arc<Layout>,
 }
 
 /// A piece of a request.
 pub(crate) enum Piece {
-    Own(Vec<u8>),
-    /// Of all requests that send the same file.
-    Shared(Arc<[u8]>),
+    Head(Vec<u8>),
+    /// The beginning of an entry, or a whole one: of a layout.
+    Entry(Arc<Layout>, usize),
+    /// The content of a file.
+    Body(Arc<[u8]>),
 }
 
 impl Piece {
     pub(crate) fn bytes(&self) -> &[u8] {
         match self {
-            Piece::Own(bytes) => bytes,
-            Piece::Shared(bytes) => bytes,
+            Piece::Head(bytes) => bytes,
+            Piece::Entry(layout, number) => &layout.entries[*number].0,
+            Piece::Body(bytes) => bytes,
         }
+    }
+}
+
+/// The files of a closure, as a server is to lay them out.
+pub(crate) struct Layout {
+    /// Links and folders as they travel; of files, what stands before the length of the content.
+    entries: Vec<(Vec<u8>, Option<FileId>)>,
+    /// The names of files, and the folders, on which it depends.
+    files: Vec<Arc<[u8]>>,
+    folders: Vec<Arc<[u8]>>,
+}
+
+impl Layout {
+    /// How many files, links and folders there are.
+    pub(crate) fn n_entries(&self) -> usize {
+        self.entries.len()
     }
 }
 
@@ -81,11 +103,32 @@ pub(crate) struct Knowledge {
 struct Core {
     files: FileTable,
     places: Places,
+    groups: HashMap<GroupKey, Group>,
+}
+
+/// What compiles have in common that search alike.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct GroupKey {
+    folder: Vec<u8>,
+    quoted: Vec<Vec<u8>>,
+    all: Vec<Vec<u8>>,
+    macros: Arc<[u8]>,
+    maps_names: bool,
+}
+
+struct Group {
+    scanner: Scanner,
+    /// By the place of the closure, which is kept for that.
+    layouts: HashMap<usize, (Arc<Closure>, Arc<Layout>)>,
 }
 
 impl Knowledge {
     pub(crate) fn new(most_body_bytes: usize) -> Knowledge {
-        let core = Core { files: FileTable::new(most_body_bytes), places: Places::default() };
+        let core = Core {
+            files: FileTable::new(most_body_bytes),
+            places: Places::default(),
+            groups: HashMap::new(),
+        };
         Knowledge { settings: SettingTable::default(), core: Mutex::new(core) }
     }
 
@@ -112,16 +155,15 @@ impl Knowledge {
             .and_then(|key| self.settings.get(&key))
             .map_err(|text| Doubt { code: "compiler-silent", text })?;
         let mut core = self.core();
-        if core.files.keep_small(MOST_NAMES) {
-            core.places.forget();
-        }
+        core.keep_small();
         core.plan(errand, &reading, &setting)
     }
 
     /// Whether what a compiler has read, as a dependency file tells it, was sent and is the same.
     pub(crate) fn judge(&self, plan: &Plan, folder: &[u8], dependencies: &[u8]) -> Judgment {
         let now = Instant::now();
-        let known: HashSet<&[u8]> = plan.files.iter().map(|name| &name[..]).collect();
+        let layout = &plan.layout;
+        let known: HashSet<&[u8]> = layout.files.iter().map(|name| &name[..]).collect();
         for name in crate::dependencies::prerequisites(dependencies) {
             let name = absolute(folder, &name);
             if !known.contains(&name[..]) {
@@ -129,9 +171,9 @@ impl Knowledge {
             }
         }
         let mut core = self.core();
-        match core.files.find_change(&plan.files, &plan.folders, now) {
+        match core.files.find_change(&layout.files, &layout.folders, now) {
             Some(name) => {
-                core.places.forget();
+                core.forget();
                 Judgment::Changed(name)
             }
             None => Judgment::Holds,
@@ -140,91 +182,113 @@ impl Knowledge {
 }
 
 impl Core {
+    /// Forgets what names mean, when a file or folder has changed.
+    fn forget(&mut self) {
+        self.places.forget();
+        for group in self.groups.values_mut() {
+            group.scanner.forget();
+            group.layouts.clear();
+        }
+    }
+
+    fn keep_small(&mut self) {
+        if self.files.keep_small(MOST_NAMES) {
+            self.places.forget();
+            self.groups.clear();
+        }
+        if self.groups.len() > MOST_GROUPS {
+            self.groups.clear();
+        }
+        for group in self.groups.values_mut().filter(|group| group.layouts.len() > MOST_LAYOUTS) {
+            group.layouts.clear();
+        }
+    }
+
     fn plan(
         &mut self,
         errand: &Errand,
         reading: &Reading,
         setting: &Setting,
     ) -> Result<Plan, Doubt> {
+        let compile = compile(reading);
         let mut changed = Vec::new();
         for _ in 0..MOST_TRIES {
-            let search = self.search(errand, reading, setting);
-            let closure = self.closure(errand, reading, setting, &search);
+            let key = self.group_key(errand, reading, setting);
+            let closure = self.closure(&key, &compile);
             if let Some(name) = self.files.take_disturbed() {
-                self.places.forget();
+                self.forget();
                 changed = name;
                 continue;
             }
             if let Some((name, doubt)) = closure.doubts.first() {
                 return Err(Doubt {
                     code: doubt_code(doubt),
-                    text: format!("{}: {doubt:?}", String::from_utf8_lossy(name)),
+                    text: String::from_utf8_lossy(name).into_owned(),
                 });
             }
-            let folder = &errand.folder;
-            let files: Vec<Arc<[u8]>> =
-                closure.files.iter().map(|name| absolute(folder, name).into()).collect();
-            let searched = search.quoted.iter().chain(&search.all).chain(&reading.all);
-            let folders: HashSet<Arc<[u8]>> = closure
-                .missed_in
-                .iter()
-                .chain(searched)
-                .map(|name| absolute(folder, name).into())
-                .collect();
-            let folders: Vec<Arc<[u8]>> = folders.into_iter().collect();
+            let layout = self.layout(&key, &closure, reading)?;
             let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
-            if let Some(name) = self.files.find_change(&files, &folders, fresh) {
-                self.places.forget();
+            if let Some(name) = self.files.find_change(&layout.files, &layout.folders, fresh) {
+                self.forget();
                 changed = name;
                 continue;
             }
-            return self.gather(errand, &search, files, folders);
+            return self.gather(errand, layout);
         }
         let name = String::from_utf8_lossy(&changed).into_owned();
         Err(Doubt { code: "files-change", text: format!("{name} changes all the time") })
     }
 
-    fn search(&mut self, errand: &Errand, reading: &Reading, setting: &Setting) -> Search {
-        search(reading, &setting.folders, setting.is_clang(), &mut |name| {
-            self.files.folder_number(&absolute(&errand.folder, name))
-        })
+    fn group_key(&mut self, errand: &Errand, reading: &Reading, setting: &Setting) -> GroupKey {
+        let Search { quoted, all } =
+            search(reading, &setting.folders, setting.is_clang, &mut |name| {
+                self.files.folder_number(&absolute(&errand.folder, name))
+            });
+        let macros = Arc::clone(&setting.macros);
+        let folder = errand.folder.clone();
+        GroupKey { folder, quoted, all, macros, maps_names: reading.maps_names }
     }
 
-    fn closure(
+    fn closure(&mut self, key: &GroupKey, compile: &Compile) -> Arc<Closure> {
+        let group = self.groups.entry(key.clone()).or_insert_with(|| Group::new(key));
+        group.scanner.closure(compile, &mut self.files.seen_from(&key.folder))
+    }
+
+    /// How the files of a closure are laid out.
+    fn layout(
         &mut self,
-        errand: &Errand,
+        key: &GroupKey,
+        closure: &Arc<Closure>,
         reading: &Reading,
-        setting: &Setting,
-        search: &Search,
-    ) -> Closure {
-        let own_macros: HashSet<Vec<u8>> = setting
-            .macros
-            .lines()
-            .filter_map(|line| line.strip_prefix("#define "))
-            .filter_map(|rest| rest.split([' ', '(']).next())
-            .map(|name| name.as_bytes().to_vec())
-            .collect();
-        let macros = reading.macros.iter();
-        let compile = Compile {
-            source: reading.source.clone(),
-            included: reading.included.clone(),
-            macros: macros
-                .filter_map(|(name, value)| Some((name.clone(), value.clone()?)))
-                .collect(),
-            own_macros: Some(Arc::new(own_macros)),
-            search: search.clone(),
-        };
-        Closure::of(&compile, &mut self.files.seen_from(&errand.folder))
+    ) -> Result<Arc<Layout>, Doubt> {
+        let number = Arc::as_ptr(closure) as usize;
+        let known = self.groups.get(key).and_then(|group| group.layouts.get(&number));
+        if let Some((_, layout)) = known {
+            return Ok(Arc::clone(layout));
+        }
+        let layout = Arc::new(self.lay_out(key, closure, reading)?);
+        if let Some(group) = self.groups.get_mut(key) {
+            group.layouts.insert(number, (Arc::clone(closure), Arc::clone(&layout)));
+        }
+        Ok(layout)
     }
 
-    /// Gathers what is sent.
-    fn gather(
+    fn lay_out(
         &mut self,
-        errand: &Errand,
-        search: &Search,
-        files: Vec<Arc<[u8]>>,
-        folders: Vec<Arc<[u8]>>,
-    ) -> Result<Plan, Doubt> {
+        key: &GroupKey,
+        closure: &Arc<Closure>,
+        reading: &Reading,
+    ) -> Result<Layout, Doubt> {
+        let absolute = |name: &[u8]| absolute(&key.folder, name);
+        let files: Vec<Arc<[u8]>> =
+            closure.files.iter().map(|name| absolute(name).into()).collect();
+        let searched = || key.quoted.iter().chain(&key.all);
+        let missed = closure.missed_in.iter().map(|name| &name[..]);
+        let wished = searched().chain(&reading.all).chain(&reading.quoted).chain(&reading.system);
+        let folders: HashSet<Arc<[u8]>> = missed
+            .chain(wished.chain(&reading.after).map(Vec::as_slice))
+            .map(|name| absolute(name).into())
+            .collect();
         let mut tree: Tree<FileId> = Tree::new();
         for name in &files {
             let Found::File(id) = self.files.look(name) else { return Err(gone(name)) };
@@ -237,41 +301,73 @@ impl Core {
             }
             tree.add_file(route, id);
         }
-        for name in search.quoted.iter().chain(&search.all).chain([&errand.folder]) {
-            let name = absolute(&errand.folder, name);
+        for name in searched().chain([&key.folder]) {
+            let name = absolute(name);
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
             tree.add_folder(route);
         }
-        let empty: Vec<Vec<u8>> =
-            tree.empty_folders().map(|folder| [folder, FOLDER_MARK].concat()).collect();
-        let n_files = tree.files.len() + tree.links.len() + empty.len();
-        let words: Vec<&[u8]> = errand.sent.iter().map(Vec::as_slice).collect();
-        let broken = |error: wire::WireError| Doubt {
-            code: "unusual-file",
-            text: format!("it cannot be sent: {error}"),
-        };
-        let head = wire::encode_tree_head(&errand.folder, &words, n_files).map_err(broken)?;
-        let mut pieces = vec![Piece::Own(head)];
-        for (name, target) in &tree.links {
-            pieces.push(Piece::Own(wire::encode_tree_link(name, target).map_err(broken)?));
+        Ok(Layout { entries: entries(&tree)?, files, folders: folders.into_iter().collect() })
+    }
+
+    /// Gathers what is sent.
+    fn gather(&mut self, errand: &Errand, layout: Arc<Layout>) -> Result<Plan, Doubt> {
+        let head = wire::encode_tree_head(&errand.folder, &errand.sent, layout.n_entries())
+            .map_err(|error| cannot_travel(&error))?;
+        let mut pieces = Vec::with_capacity(1 + 2 * layout.n_entries());
+        pieces.push(Piece::Head(head));
+        for (number, (name, id)) in layout.entries.iter().enumerate() {
+            pieces.push(Piece::Entry(Arc::clone(&layout), number));
+            if let Some(id) = id {
+                pieces.push(Piece::Body(self.files.body(*id).ok_or_else(|| gone(name))?));
+            }
         }
-        for name in &empty {
-            pieces.push(Piece::Own(wire::encode_tree_file(name, b"").map_err(broken)?));
-        }
-        for (name, id) in &tree.files {
-            let body = self.files.body(*id).ok_or_else(|| gone(name))?;
-            pieces.push(Piece::Own(file_head(name, body.len())));
-            pieces.push(Piece::Shared(body));
-        }
-        Ok(Plan { pieces, n_files, files, folders })
+        Ok(Plan { pieces, layout })
     }
 }
 
-/// What stands before a file's body of so many bytes: lengths fit, since nothing longer is kept.
-fn file_head(name: &[u8], n_bytes: usize) -> Vec<u8> {
-    let token = |name, length: usize| Token { name, param: length as u32 }.encode();
-    let name_token = token(TokenName::Name, name.len());
-    [&name_token[..], name, &token(TokenName::File, n_bytes)].concat()
+impl Group {
+    fn new(key: &GroupKey) -> Group {
+        let search = Search { quoted: key.quoted.clone(), all: key.all.clone() };
+        let own_macros = Some(Arc::clone(&key.macros));
+        let setting = includes::Setting { search, own_macros, maps_names: key.maps_names };
+        Group { scanner: Scanner::new(setting), layouts: HashMap::new() }
+    }
+}
+
+fn compile(reading: &Reading) -> Compile {
+    let macros = reading.macros.iter().map(|word| match word {
+        MacroWord::Define(text) => MacroOption::Define(text.clone()),
+        MacroWord::Undefine(name) => MacroOption::Undefine(name.clone()),
+    });
+    Compile {
+        source: reading.source.clone(),
+        macro_files: reading.macro_files.clone(),
+        included: reading.included.clone(),
+        macros: macros.collect(),
+    }
+}
+
+/// The entries of a tree, those for folders and links as they travel.
+fn entries(tree: &Tree<FileId>) -> Result<Vec<(Vec<u8>, Option<FileId>)>, Doubt> {
+    let mut entries = Vec::new();
+    for (name, target) in &tree.links {
+        let link = wire::encode_tree_link(name, target).map_err(|error| cannot_travel(&error))?;
+        entries.push((link, None));
+    }
+    for folder in tree.empty_folders() {
+        let name = [folder, FOLDER_MARK].concat();
+        let file = wire::encode_tree_file(&name, b"").map_err(|error| cannot_travel(&error))?;
+        entries.push((file, None));
+    }
+    for (name, id) in &tree.files {
+        let token = Token { name: TokenName::Name, param: name.len() as u32 };
+        entries.push(([&token.encode()[..], name].concat(), Some(*id)));
+    }
+    Ok(entries)
+}
+
+fn cannot_travel(error: &wire::WireError) -> Doubt {
+    Doubt { code: "unusual-file", text: format!("it cannot be sent: {error}") }
 }
 
 fn gone(name: &[u8]) -> Doubt {

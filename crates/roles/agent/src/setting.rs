@@ -33,14 +33,9 @@ pub(crate) struct Setting {
     /// The compiler's own folders, in order.
     pub(crate) folders: Vec<Vec<u8>>,
     /// Its macros: what `-dM -E` prints.
-    pub(crate) macros: String,
-}
-
-impl Setting {
-    /// Whether the compiler is Clang, and not GCC.
-    pub(crate) fn is_clang(&self) -> bool {
-        self.macros.lines().any(|line| line.starts_with("#define __clang__ "))
-    }
+    pub(crate) macros: Arc<[u8]>,
+    /// Whether it is Clang, and not GCC.
+    pub(crate) is_clang: bool,
 }
 
 /// The settings that are known.
@@ -95,8 +90,9 @@ impl Key {
         let said = self.said().map_err(|error| format!("asking the compiler: {error}"))?;
         let folders = own_folders(&said.errors)
             .ok_or("the compiler does not tell where it looks for headers")?;
-        let macros = String::from_utf8(said.output).map_err(|_| "its macros are no text")?;
-        Ok(Setting { folders, macros })
+        let mut lines = said.output.split(|byte| *byte == b'\n');
+        let is_clang = lines.any(|line| line.starts_with(b"#define __clang__ "));
+        Ok(Setting { folders, macros: said.output.into(), is_clang })
     }
 
     fn said(&self) -> io::Result<Said> {
@@ -224,8 +220,9 @@ mod tests {
         let table = SettingTable::default();
         let setting = table.get(&key).unwrap();
         assert!(setting.folders.contains(&b"/usr/include".to_vec()));
-        assert!(setting.macros.contains("#define __GNUC__ "));
-        assert!(!setting.macros.contains("#define X "));
+        let macros = std::str::from_utf8(&setting.macros).unwrap();
+        assert!(macros.contains("#define __GNUC__ ") && !macros.contains("#define X "));
+        assert!(!setting.is_clang);
         assert!(Arc::ptr_eq(&setting, &table.get(&key).unwrap()));
     }
 }
