@@ -70,10 +70,13 @@ impl Piece {
     }
 }
 
+/// What travels of an entry, and whose content follows.
+type Entry = (Vec<u8>, Option<FileId>);
+
 /// The files of a closure, as a server is to lay them out.
 pub(crate) struct Layout {
     /// Links and folders as they travel; of files, what stands before the length of the content.
-    entries: Vec<(Vec<u8>, Option<FileId>)>,
+    entries: Vec<Entry>,
     /// The names of files, and the folders, on which it depends.
     files: Vec<Arc<[u8]>>,
     folders: Vec<Arc<[u8]>>,
@@ -348,7 +351,7 @@ fn compile(reading: &Reading) -> Compile {
 }
 
 /// The entries of a tree, those for folders and links as they travel.
-fn entries(tree: &Tree<FileId>) -> Result<Vec<(Vec<u8>, Option<FileId>)>, Doubt> {
+fn entries(tree: &Tree<FileId>) -> Result<Vec<Entry>, Doubt> {
     let mut entries = Vec::new();
     for (name, target) in &tree.links {
         let link = wire::encode_tree_link(name, target).map_err(|error| cannot_travel(&error))?;
