@@ -34,6 +34,8 @@ pub enum SpecError {
     UnknownListOption,
     /// `,cpp` without `,lzo`: pump mode always compresses.
     CppWithoutLzo,
+    /// `,cpp` and `,plain`.
+    CppAndPlain,
     /// `,auth`: there is no GSS-API here (exit code 119).
     NoGssApi,
     /// Something of distcc 3.4 that is not supported yet: its name and what to do instead.
@@ -69,11 +71,12 @@ impl HostsError {
             SpecError::OpenBracket => "write an IPv6 address as [ADDRESS]",
             SpecError::BadPort(_) => "ports are 1 to 65535, as in HOST:3632",
             SpecError::BadLimit(_) => "limits are 1 and up, as in HOST/8",
-            SpecError::UnknownOption(_) => "the options of a host are ,lzo ,cpp and ,down",
+            SpecError::UnknownOption(_) => "the options of a host are ,lzo ,cpp ,plain and ,down",
             SpecError::UnknownListOption => {
                 "the options of a list are --randomize, --localslots=N and --localslots_cpp=N"
             }
             SpecError::CppWithoutLzo => "write ,cpp,lzo",
+            SpecError::CppAndPlain => "leave out one of the two",
             SpecError::NoGssApi => "leave out `,auth` and restrict the server with --allow",
             SpecError::NotYet { instead, .. } => instead,
         }
@@ -99,6 +102,7 @@ impl fmt::Display for SpecError {
             }
             SpecError::UnknownListOption => f.write_str("no option of a host list"),
             SpecError::CppWithoutLzo => f.write_str("`,cpp` needs `,lzo`"),
+            SpecError::CppAndPlain => f.write_str("`,cpp` and `,plain` are contrary"),
             SpecError::NoGssApi => f.write_str("GSS-API authentication is not supported yet"),
             SpecError::NotYet { what, .. } => write!(f, "{what} not supported yet"),
         }

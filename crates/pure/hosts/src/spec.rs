@@ -46,6 +46,8 @@ pub struct HostSpec {
     pub compresses: bool,
     /// `,cpp`: pump mode is wished for.
     pub pump: bool,
+    /// `,plain`: pump mode is not wished for. Ours alone; so does `,lzo` without `,cpp`.
+    pub plain: bool,
     /// `,down`: the host is left out.
     pub down: bool,
 }
@@ -110,9 +112,12 @@ impl fmt::Display for HostSpec {
     /// As an entry that distcc 3.4 understands as we do.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.host.write(f, &format!("/{}", self.n_slots))?;
-        for (is_set, option) in
-            [(self.compresses, ",lzo"), (self.pump, ",cpp"), (self.down, ",down")]
-        {
+        for (is_set, option) in [
+            (self.compresses, ",lzo"),
+            (self.pump, ",cpp"),
+            (self.plain, ",plain"),
+            (self.down, ",down"),
+        ] {
             f.write_str(if is_set { option } else { "" })?;
         }
         Ok(())
@@ -194,12 +199,14 @@ impl HostSpec {
             n_slots: n_slots.unwrap_or(default_slots),
             compresses: false,
             pump: false,
+            plain: false,
             down: false,
         };
         for option in options {
             match option {
                 "lzo" => spec.compresses = true,
                 "cpp" => spec.pump = true,
+                "plain" => spec.plain = true,
                 "down" => spec.down = true,
                 _ if option == "auth" || option.starts_with("auth=") => {
                     return Err(SpecError::NoGssApi);
@@ -210,7 +217,16 @@ impl HostSpec {
         if spec.pump && !spec.compresses {
             return Err(SpecError::CppWithoutLzo);
         }
+        if spec.pump && spec.plain {
+            return Err(SpecError::CppAndPlain);
+        }
         Ok(spec)
+    }
+
+    /// Whether it may be used in pump mode, if it can: unless its entry says otherwise.
+    #[must_use]
+    pub fn may_pump(&self) -> bool {
+        self.pump || !(self.compresses || self.plain)
     }
 }
 

@@ -23,7 +23,7 @@ const MOST_CLIENTS: usize = 1024;
 const STACK_BYTES: usize = 2 << 20;
 
 /// How often to look whether it is time to go.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How long clients may still talk to an agent that is to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
@@ -84,7 +84,7 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     }
     let context = Arc::new(Context::new(settings.most_body_bytes));
     context.log(&format!("serving at {}", place.socket().display()));
-    let served = accept_all(&context, &listener, settings.idle);
+    let served = accept_all(&context, &listener, settings.idle, &|| place.is_reached_by(&lock));
     let _ = std::fs::remove_file(place.socket());
     let deadline = Instant::now() + LAST_PATIENCE;
     while context.n_clients.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
@@ -109,7 +109,14 @@ fn go_to_background(place: &AgentPlace) -> io::Result<bool> {
     Ok(true)
 }
 
-fn accept_all(context: &Arc<Context>, listener: &UnixListener, idle: Duration) -> io::Result<()> {
+/// Admits clients until there is no use in it any more: also where nobody can find this agent, because
+/// its folder was removed.
+fn accept_all(
+    context: &Arc<Context>,
+    listener: &UnixListener,
+    idle: Duration,
+    can_be_found: &dyn Fn() -> bool,
+) -> io::Result<()> {
     let mut busy_at = Instant::now();
     loop {
         let look_again = Timespec::try_from(LOOK_EVERY).ok();
@@ -129,7 +136,8 @@ fn accept_all(context: &Arc<Context>, listener: &UnixListener, idle: Duration) -
         if context.n_clients.load(Ordering::Relaxed) > 0 {
             busy_at = Instant::now();
         }
-        if context.is_stopping.load(Ordering::Relaxed) || busy_at.elapsed() >= idle {
+        let is_over = context.is_stopping.load(Ordering::Relaxed) || busy_at.elapsed() >= idle;
+        if is_over || !can_be_found() {
             return Ok(());
         }
     }

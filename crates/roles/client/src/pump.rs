@@ -54,7 +54,7 @@ impl Pump {
     }
 
     fn is_wished(&self, spec: &HostSpec) -> bool {
-        !matches!(self, Pump::Off) && (spec.pump || !spec.compresses)
+        !matches!(self, Pump::Off) && spec.may_pump()
     }
 
     /// Has the agent send the job over `conversation`; `words` is the command for the server.

@@ -81,7 +81,14 @@ pub(crate) fn try_any(context: &Context, hosts: &[HostSpec], usable: &[bool]) ->
 
 /// Takes one of the first `n_slots` slots of this machine, without waiting.
 pub(crate) fn try_local(context: &Context, n_slots: u32) -> Option<Place> {
-    let here = HostSpec { host: Host::Local, n_slots, compresses: false, pump: false, down: false };
+    let here = HostSpec {
+        host: Host::Local,
+        n_slots,
+        compresses: false,
+        pump: false,
+        plain: false,
+        down: false,
+    };
     try_any(context, &[here], &[true])
 }
 

@@ -91,6 +91,15 @@ impl AgentPlace {
         Ok(sys::locks::try_lock(&file)?.then_some(file))
     }
 
+    /// Whether `lock`, which [`AgentPlace::try_lock`] gave, is still the file of that name, so that
+    /// clients find the agent which holds it.
+    #[must_use]
+    pub fn is_reached_by(&self, lock: &File) -> bool {
+        let number = |found: std::fs::Metadata| (found.dev(), found.ino());
+        let named = std::fs::metadata(self.folder.join("lock")).map(number);
+        matches!((named, lock.metadata().map(number)), (Ok(named), Ok(held)) if named == held)
+    }
+
     /// The log, to be appended to. One that has become long begins anew.
     ///
     /// # Errors
@@ -137,6 +146,9 @@ mod tests {
         place.make().unwrap();
         let held = place.try_lock().unwrap();
         assert!(held.is_some() && place.try_lock().unwrap().is_none());
+        assert!(place.is_reached_by(held.as_ref().unwrap()));
+        std::fs::remove_file(place.folder().join("lock")).unwrap();
+        assert!(!place.is_reached_by(held.as_ref().unwrap()));
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(place.folder(), open).unwrap();
         assert_eq!(place.make().unwrap_err().kind(), io::ErrorKind::PermissionDenied);
