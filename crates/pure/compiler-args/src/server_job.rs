@@ -48,6 +48,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn of(stay: Stay) -> Refusal {
+        Refusal { stay }
+    }
+
     pub(crate) fn into_stay(self) -> Stay {
         self.stay
     }
@@ -172,7 +176,7 @@ fn is_directives_only(word: &OsString) -> bool {
     word == DIRECTIVES_ONLY
 }
 
-fn has_nul(word: &OsStr) -> bool {
+pub(crate) fn has_nul(word: &OsStr) -> bool {
     word.as_bytes().contains(&0)
 }
 

@@ -67,6 +67,7 @@ impl<'a> Conversation<'a> {
             environment: &self.environment(&compiler, folder, &layout.folder),
             own_folder: folder.path(),
             folder: &layout.folder,
+            tree: None,
             stdout,
             stderr,
         };
