@@ -73,13 +73,16 @@ fn check_all(world: &World, folder: &Path, n_files: usize) {
     }
 }
 
-/// How many jobs ended with each code, as `distcc --report` has it.
-fn n_with_code(world: &World, code: &str) -> usize {
+/// A number of `distcc --report`.
+fn reported(world: &World, name: &str) -> usize {
     let ran = finish(world.command(program("distcc")).args(["--report", "--json"]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     let report: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
-    let count = report["codes"][code].as_u64().unwrap_or_default();
-    usize::try_from(count).unwrap()
+    usize::try_from(report[name].as_u64().unwrap()).unwrap()
+}
+
+fn n_pumped(world: &World) -> usize {
+    reported(world, "preprocessed_by_servers")
 }
 
 fn servers(world: &World) -> [Server; 2] {
@@ -105,7 +108,7 @@ fn everything_goes_by_pump_mode_without_a_word() {
     lay_out(&folder, N_FILES);
     let ran = finish(&mut make(&world, &folder, &hosts(&servers), 8));
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
-    assert_eq!(n_with_code(&world, "pumped"), N_FILES);
+    assert_eq!(n_pumped(&world), N_FILES);
     check_all(&world, &folder, N_FILES);
 }
 
@@ -129,7 +132,8 @@ fn dependency_files_are_the_local_compilers() {
     std::fs::create_dir_all(folder.join("sub")).unwrap();
     for (number, words) in cases.into_iter().enumerate() {
         for compiler in ["gcc", "clang"] {
-            let mut command = vec![compiler, "-Iinc", "-isystem", "sys", "-c", "0.c", "-o", "sub/0.o"];
+            let mut command =
+                vec![compiler, "-Iinc", "-isystem", "sys", "-c", "0.c", "-o", "sub/0.o"];
             command.extend(words);
             let kept = |what: &str| -> Vec<(String, Vec<u8>)> {
                 let mut kept = Vec::new();
@@ -150,9 +154,9 @@ fn dependency_files_are_the_local_compilers() {
             assert_eq!(ran.code, 0, "{}", ran.stderr);
             let local = kept("local");
             let shown = |files: &[(String, Vec<u8>)]| {
-                let texts = files.iter().map(|(name, text)| {
-                    format!("{name}: {}", String::from_utf8_lossy(text))
-                });
+                let texts = files
+                    .iter()
+                    .map(|(name, text)| format!("{name}: {}", String::from_utf8_lossy(text)));
                 texts.collect::<String>()
             };
             assert!(ours == local, "{words:?}:\n{}\n{}", shown(&ours), shown(&local));
@@ -179,7 +183,7 @@ fn without_an_agent_everything_is_preprocessed_here() {
     assert!(said[0].contains("[agent-missing]") && said[0].contains("hint"), "{}", said[0]);
     assert_eq!(said[1], "");
     world.check_object("gcc", &words[1..], "0.o");
-    assert_eq!(n_with_code(&world, "distributed"), 2);
+    assert_eq!((reported(&world, "done_by_servers"), n_pumped(&world)), (2, 0));
 }
 
 #[test]
@@ -198,7 +202,7 @@ fn an_agent_that_hangs_costs_no_more_than_seconds() {
         world.check_object("gcc", &words[1..], "0.o");
     }
     kill_process(agent, Signal::CONT).unwrap();
-    assert_eq!(n_with_code(&world, "distributed"), 3);
+    assert_eq!((reported(&world, "done_by_servers"), n_pumped(&world)), (4, 1));
 }
 
 /// Kills what is the agent at the moment, again and again, as long as a build runs.
@@ -254,8 +258,12 @@ fn headers_that_change_meanwhile_are_never_mixed_up() {
         },
         |folder| {
             std::fs::create_dir(folder.join("missing")).unwrap();
-            std::fs::write(folder.join("missing/one.h"), "#define ONE 7\nenum { THREE };\nstatic int \
-                two(void) { return 1; }\n").unwrap();
+            std::fs::write(
+                folder.join("missing/one.h"),
+                "#define ONE 7\nenum { THREE };\nstatic int \
+                two(void) { return 1; }\n",
+            )
+            .unwrap();
         },
         |folder| std::fs::write(folder.join("empty/four.h"), "#define FOUR \"other\"\n").unwrap(),
     ];
@@ -295,7 +303,7 @@ fn many_builds_share_one_agent() {
     for build in &mut builds {
         assert!(build.wait().unwrap().success());
     }
-    assert_eq!(n_with_code(&world, "pumped"), N_BUILDS * N_FILES);
+    assert_eq!(n_pumped(&world), N_BUILDS * N_FILES);
     for folder in &folders {
         check_all(&world, folder, N_FILES);
     }
