@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::decision::{debug_file_of, derived_output, with_suffix};
 use crate::language::{base_name, without_extension};
 use crate::parse::{Command, Item, Product};
-use crate::server_job::{WHOLE_TREE, has_nul};
+use crate::server_job::{WHOLE_TREE, has_nul, maps_for_root};
 use crate::table::{Effect, Row, Shape, find};
 use crate::{Reason, Refusal, Stay, WantedCompiler};
 
@@ -151,12 +151,19 @@ fn unjudged_value<'a>(item: &Item<'a>) -> Option<&'a OsString> {
 /// words reach the compiler as they are.
 fn inner_values_are_plain(words: &[u8]) -> bool {
     let is_plain = |value: &[u8]| !matches!(value.first(), None | Some(b'-' | b'@'));
-    inner_options(words).iter().all(|(_, _, value)| value.is_none_or(is_plain))
+    inner_options(words).iter().all(|inner| inner.next.is_none_or(is_plain))
 }
 
-/// The options among the words of `-Wp,`: the row, the word, and the next word where it is the
-/// value.
-fn inner_options(words: &[u8]) -> Vec<(&'static Row, &[u8], Option<&[u8]>)> {
+/// An option among the words of `-Wp,`.
+struct Inner<'a> {
+    row: &'static Row,
+    word: &'a [u8],
+    /// The next word, where that is the value.
+    next: Option<&'a [u8]>,
+}
+
+/// The options among the words of `-Wp,`.
+fn inner_options(words: &[u8]) -> Vec<Inner<'_>> {
     let mut found = Vec::new();
     let mut words = words.split(|byte| *byte == b',');
     while let Some(word) = words.next() {
@@ -167,8 +174,8 @@ fn inner_options(words: &[u8]) -> Vec<(&'static Row, &[u8], Option<&[u8]>)> {
             Shape::JoinedOrSeparate => word.len() == row.name.len(),
             Shape::Alone | Shape::Joined | Shape::Family => false,
         };
-        let value = if takes_next { Some(words.next().unwrap_or_default()) } else { None };
-        found.push((row, word, value));
+        let next = if takes_next { Some(words.next().unwrap_or_default()) } else { None };
+        found.push(Inner { row, word, next });
     }
     found
 }
@@ -186,8 +193,8 @@ impl Asked {
                 }
                 Effect::DependencyFile => named.push(OsStr::from_bytes(value).to_owned()),
                 Effect::PreprocessorWords => {
-                    for (row, word, value) in inner_options(value) {
-                        let value = value.unwrap_or_else(|| &word[row.name.len()..]);
+                    for Inner { row, word, next } in inner_options(value) {
+                        let value = next.unwrap_or_else(|| &word[row.name.len()..]);
                         match row.effect {
                             Effect::Dependencies | Effect::DependencyFile => {
                                 by_words.push(OsStr::from_bytes(value).to_owned());
@@ -201,7 +208,7 @@ impl Asked {
         }
         let asks_by_words = command.items.iter().any(|item| match item {
             Item::Option { row: Row { effect: Effect::PreprocessorWords, .. }, value, .. } => {
-                inner_options(value).iter().any(|(row, ..)| row.effect == Effect::Dependencies)
+                inner_options(value).iter().any(|inner| inner.row.effect == Effect::Dependencies)
             }
             _ => false,
         });
@@ -404,6 +411,11 @@ impl TreeJob {
             words.push("-MMD".into());
         }
         words.extend(["-MF".into(), dependencies.to_owned(), "-o".into(), output.to_owned()]);
+        let own = self.words.iter().filter_map(|word| match word {
+            Word::Own(word) => Some(word.as_os_str()),
+            _ => None,
+        });
+        words.extend(maps_for_root(own, root));
         Ok((words, target.unwrap_or_else(|| self.output.clone())))
     }
 }
@@ -513,15 +525,15 @@ mod tests {
                 .replace(" -B0", "")
                 .as_str(),
             "-I/D/a -I /D/b -Ic -isystem/D/d -iquote /D/e -include /D/f.h -c /D/w/a.c -MMD -MF DEPS \
-             -o OUT",
+             -o OUT -fdebug-prefix-map=/D=",
             "/w/a.o",
         );
         check(
             "gcc -MD -MF x.d -MT t -MTu --sysroot=/s -c a.c",
-            "-MD -MTu --sysroot=/s -c a.c -MF DEPS -o OUT",
+            "-MD -MTu --sysroot=/s -c a.c -MF DEPS -o OUT -fdebug-prefix-map=/D=",
             "t",
         );
-        check("gcc -S a.c", "-S a.c -MMD -MF DEPS -o OUT", "a.s");
+        check("gcc -S a.c", "-S a.c -MMD -MF DEPS -o OUT -fdebug-prefix-map=/D=", "a.s");
         let job = judge("gcc -Wp,-MD,/etc/x -c a.c").unwrap();
         assert!(job.command_below(OsStr::new("/D"), OsStr::new("O"), OsStr::new("P")).is_err());
     }
