@@ -115,7 +115,9 @@ fn everything_goes_by_pump_mode_without_a_word() {
 #[test]
 fn dependency_files_are_the_local_compilers() {
     let world = World::new();
-    let server = world.server("red", &ServerOptions::new(Kind::Ours));
+    let mut options = ServerOptions::new(Kind::Ours);
+    options.compilers.push("clang".to_owned());
+    let server = world.server("red", &options);
     let folder = world.folder("work");
     lay_out(&folder, 1);
     let cases: [&[&str]; 9] = [
