@@ -31,6 +31,8 @@ pub struct Scanner {
     setting: Setting,
     /// Whether system headers may be opened by their true names: only Clang never does that.
     shortens: bool,
+    /// Whether trigraphs may count.
+    has_trigraphs: bool,
     known: Known,
     places: Places,
     /// The compiler's own macros.
@@ -66,9 +68,12 @@ impl Scanner {
     #[must_use]
     pub fn new(setting: Setting) -> Scanner {
         let own_macros = setting.own_macros.as_deref().unwrap_or_default();
-        let is_clang = own_macro_names(own_macros).any(|name| name == b"__clang__");
+        let is_own = |wanted: &[u8]| own_macro_names(own_macros).any(|name| name == wanted);
         let mut scanner = Scanner {
-            shortens: !is_clang,
+            shortens: !is_own(b"__clang__"),
+            has_trigraphs: setting.has_trigraphs
+                || setting.own_macros.is_none()
+                || is_own(b"__STRICT_ANSI__"),
             setting,
             known: Known::default(),
             places: Places::default(),
@@ -303,7 +308,8 @@ impl<'a> Walk<'a> {
         for name in &group.defines {
             self.is_fresh |= self.scanner.marks.defined.add(*name);
         }
-        for doubt in &group.doubts {
+        let has_trigraphs = self.scanner.has_trigraphs;
+        for doubt in group.doubts.iter().filter(|it| has_trigraphs || **it != Doubt::Trigraph) {
             let name = self.scanner.places.name(place).clone();
             self.doubt(name, ClosureDoubt::Told(*doubt));
         }
@@ -670,6 +676,19 @@ mod tests {
             ("inc/this.h", "#define A\n"),
         ];
         check(&compile, &tree, "a.c inc/other.h inc/this.h");
+    }
+
+    #[test]
+    fn trigraphs_are_a_doubt_where_they_may_count() {
+        let tree = [("a.c", "??=include <x.h>")];
+        let mut case = compile("a.c", &[], &[]);
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
+        case.setting.own_macros = Some(Arc::from(&b"#define __STRICT_ANSI__ 1\n"[..]));
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
+        case.setting.own_macros = Some(Arc::from(&b""[..]));
+        check(&case, &tree, "a.c");
+        case.setting.has_trigraphs = true;
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
     }
 
     #[test]
