@@ -7,6 +7,7 @@
 mod branches;
 mod compile;
 mod condition;
+mod exact;
 mod facts;
 mod files;
 mod known;

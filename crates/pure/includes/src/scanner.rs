@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::compile::{Closure, ClosureDoubt, Compile, MacroOption, Setting};
+use crate::exact::{Exact, Request};
 use crate::facts::{Doubt, Include, IncludeKind, Operand, operand_of_value, own_macro_names};
 use crate::files::{FileId, Files};
 use crate::known::{Group, Known};
@@ -40,7 +41,11 @@ pub struct Scanner {
     remembered: QuickMap<(FileId, Compile), Arc<Closure>>,
     n_remembered: usize,
     marks: Marks,
+    exact: Option<Exact>,
 }
+
+/// The doubt that the evaluator can settle.
+const COMPUTED: ClosureDoubt = ClosureDoubt::Told(Doubt::ComputedInclude);
 
 /// What the walk of the moment has seen: an entry is marked if it has the walk's number.
 #[derive(Default)]
@@ -81,6 +86,7 @@ impl Scanner {
             remembered: QuickMap::default(),
             n_remembered: 0,
             marks: Marks::default(),
+            exact: None,
         };
         scanner.start_afresh();
         scanner
@@ -127,7 +133,8 @@ impl Scanner {
 
     /// Keeps what is kept within its limits.
     fn bound(&mut self) {
-        if self.known.len() > MOST_KNOWN || self.places.len() > MOST_PLACES {
+        let n_exact = self.exact.as_ref().map_or(0, Exact::len);
+        if self.known.len() + n_exact > MOST_KNOWN || self.places.len() > MOST_PLACES {
             self.forget();
             self.start_afresh();
         }
@@ -147,6 +154,7 @@ impl Scanner {
 
     fn start_afresh(&mut self) {
         self.known = Known::default();
+        self.exact = None;
         self.own = NumberSet::default();
         let own_macros = self.setting.own_macros.clone().unwrap_or_default();
         for name in own_macro_names(&own_macros) {
@@ -207,12 +215,47 @@ impl<'a> Walk<'a> {
         self.visit(source);
         self.start();
         while self.follow() || self.wake() || self.compute() {}
+        if self.has_computed_doubt() {
+            self.evaluate();
+        }
         let places = &self.scanner.places;
         Closure {
             files: self.found.iter().map(|place| places.name(*place).clone()).collect(),
             missed_in: self.missed.iter().map(|at| places.folder_name(*at).clone()).collect(),
             doubts: self.doubts,
         }
+    }
+
+    fn has_computed_doubt(&self) -> bool {
+        self.doubts.iter().any(|(_, doubt)| *doubt == COMPUTED)
+    }
+
+    /// Has the names computed that the walk cannot follow.
+    fn evaluate(&mut self) {
+        let scanner = &mut *self.scanner;
+        let exact =
+            scanner.exact.get_or_insert_with(|| Exact::new(&scanner.setting, &mut scanner.known));
+        let found = exact.run(Request {
+            setting: &scanner.setting,
+            compile: self.compile,
+            source: self.source,
+            places: &mut scanner.places,
+            known: &mut scanner.known,
+            files: self.files,
+        });
+        let Some(found) = found else { return };
+        for place in found.places {
+            self.visit(place);
+        }
+        for (folder, number) in found.asked {
+            let include = self.scanner.known.include(number).clone();
+            if folder == self.scanner.places.folder(self.source) {
+                self.look_for_precompiled(folder, include.kind, &include.operand);
+            }
+            self.resolve(folder, include.kind, include.operand);
+        }
+        while self.follow() || self.wake() || self.compute() {}
+        self.doubts.retain(|(_, doubt)| *doubt != COMPUTED);
     }
 
     /// Takes in what is read besides the source.

@@ -193,7 +193,12 @@ pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
 /// Whether the quote at `at` begins a raw string: `R"`, `u8R"` ...
 pub(crate) fn is_raw(text: &[u8], at: usize) -> bool {
     let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
-    matches!(&text[start..at], b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
+    is_raw_prefix(&text[start..at])
+}
+
+/// Whether a quote behind this name begins a raw string.
+pub(crate) fn is_raw_prefix(name: &[u8]) -> bool {
+    matches!(name, b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
 }
 
 #[cfg(test)]
