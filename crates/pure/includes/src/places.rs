@@ -16,6 +16,9 @@ pub(crate) struct Places {
     names: Names,
     places: Vec<Place>,
     folders: Names,
+    /// By folder: the number of its true name.
+    true_folders: Vec<Option<u32>>,
+    true_names: Names,
     /// By the number of an include: what it means without the includer's folder.
     in_lists: QuickMap<u32, Arc<Resolution>>,
     precompiled: QuickMap<(u32, u32), Arc<Precompiled>>,
@@ -129,6 +132,24 @@ impl Places {
 
     pub(crate) fn folder_name(&self, number: u32) -> &Arc<[u8]> {
         self.folders.name(number)
+    }
+
+    /// The number that all names of a folder share.
+    pub(crate) fn true_folder(&mut self, folder: u32, files: &mut dyn Files) -> u32 {
+        let index = folder as usize;
+        if let Some(Some(known)) = self.true_folders.get(index) {
+            return *known;
+        }
+        let name = match &**self.folders.name(folder) {
+            b"" => b".",
+            name => name,
+        };
+        let number = self.true_names.number(&files.true_name(name));
+        if index >= self.true_folders.len() {
+            self.true_folders.resize(index + 1, None);
+        }
+        self.true_folders[index] = Some(number);
+        number
     }
 
     /// How many places are known.

@@ -14,6 +14,9 @@ use crate::text::is_of_name;
 /// How many macros may stand for each other before that counts as endless.
 const MOST_MACROS: usize = 16;
 
+/// By how many names of a folder what stands in it is followed.
+const MOST_NAMES: usize = 8;
+
 /// How much is kept of contents: things told. A file tells of some dozens.
 const MOST_KNOWN: usize = 8_000_000;
 
@@ -54,6 +57,12 @@ struct Marks {
     places: Vec<u32>,
     folders: Vec<u32>,
     contents: Vec<u32>,
+    /// Folders by the names and by the true names under which files were found in them.
+    named_folders: Vec<u32>,
+    true_folders: Vec<u32>,
+    /// How many names true folders have.
+    n_names: Vec<usize>,
+    is_admitted: NumberSet,
     defined: NumberSet,
 }
 
@@ -127,8 +136,14 @@ impl Scanner {
         self.places = Places::default();
         self.remembered = QuickMap::default();
         self.n_remembered = 0;
-        self.marks.places.clear();
-        self.marks.folders.clear();
+        for list in [
+            &mut self.marks.places,
+            &mut self.marks.folders,
+            &mut self.marks.named_folders,
+            &mut self.marks.true_folders,
+        ] {
+            list.clear();
+        }
     }
 
     /// Keeps what is kept within its limits.
@@ -285,8 +300,36 @@ impl<'a> Walk<'a> {
         let marks = &mut self.scanner.marks;
         if Marks::mark(&mut marks.places, marks.walk, place) {
             self.found.push(place);
-            self.open.push(place);
+            if self.is_admitted(self.scanner.places.folder(place)) {
+                self.open.push(place);
+            }
         }
+    }
+
+    /// Whether what files of a folder name is followed by this name of the folder. By others it
+    /// is the same files, and detours and links to folders have no end.
+    fn is_admitted(&mut self, folder: u32) -> bool {
+        let true_folder = self.scanner.places.true_folder(folder, self.files);
+        let marks = &mut self.scanner.marks;
+        if !Marks::mark(&mut marks.named_folders, marks.walk, folder) {
+            return marks.is_admitted.has(folder);
+        }
+        if Marks::mark(&mut marks.true_folders, marks.walk, true_folder) {
+            let index = true_folder as usize;
+            if index >= marks.n_names.len() {
+                marks.n_names.resize(index + 1, 0);
+            }
+            marks.n_names[index] = 0;
+        }
+        let n_names = &mut marks.n_names[true_folder as usize];
+        *n_names += 1;
+        let is_admitted = *n_names <= MOST_NAMES;
+        if is_admitted {
+            marks.is_admitted.add(folder);
+        } else {
+            marks.is_admitted.remove(folder);
+        }
+        is_admitted
     }
 
     fn miss(&mut self, folder: u32) {
@@ -775,5 +818,52 @@ mod tests {
         {
             assert!(closure.missed_in.contains(&folder.as_bytes().into()), "{folder}");
         }
+    }
+
+    #[test]
+    fn names_that_go_round_in_circles_have_an_end() {
+        let tree = [
+            ("a.c", "#include \"inc/x.h\""),
+            ("inc/x.h", "#include \"../inc/y.h\"\n#include \"./y.h\"\n"),
+            ("inc/y.h", "#include \"../inc/x.h\"\n#include \"./x.h\"\n"),
+        ];
+        struct Round(Tree);
+        let plain = |name: &[u8]| {
+            let mut parts: Vec<&[u8]> = Vec::new();
+            for part in name.split(|byte| *byte == b'/') {
+                match part {
+                    b"." => {}
+                    b".." => drop(parts.pop()),
+                    part => parts.push(part),
+                }
+            }
+            parts.join(&b'/')
+        };
+        impl Files for Round {
+            fn look(&mut self, name: &[u8]) -> Found {
+                let name = self.true_name(name);
+                self.0.look(&name)
+            }
+            fn true_name(&mut self, name: &[u8]) -> Vec<u8> {
+                self.0.true_name(
+                    &name
+                        .split(|b| *b == b'/')
+                        .filter(|part| part != b".")
+                        .collect::<Vec<_>>()
+                        .join(&b'/'),
+                )
+            }
+            fn facts(&mut self, file: FileId) -> Arc<Facts> {
+                self.0.facts(file)
+            }
+            fn text(&mut self, file: FileId) -> Arc<[u8]> {
+                self.0.text(file)
+            }
+        }
+        let case = compile("a.c", &[], &[]);
+        let mut files = Round(Tree(tree.to_vec()));
+        let closure = Scanner::new(case.setting).closure(&case.compile, &mut files);
+        assert!(closure.files.len() < 60, "{}", closure.files.len());
+        assert!(closure.files.iter().any(|name| plain(name) == b"inc/y.h"));
     }
 }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use anyhow::{Result, ensure};
-use includes::{ClosureDoubt, Files, Scanner, Setting};
+use includes::{Closure, ClosureDoubt, Files, Scanner, Setting};
 
 use crate::code_base::CodeBase;
 use crate::disk::Disk;
@@ -39,19 +39,35 @@ pub struct Judge {
 }
 
 impl Judge {
-    /// Judges one unit.
+    /// Forgets what is where: files have changed.
+    pub fn forget(&mut self) {
+        self.disk.forget();
+        for (_, scanner) in self.scanners.values_mut() {
+            scanner.forget();
+        }
+    }
+
+    /// The closure of a unit.
     ///
     /// # Errors
     /// When a compiler cannot be asked.
-    pub fn judge(&mut self, unit: &Unit) -> Result<Verdict> {
-        let Some(read) = unit.opened()? else { return Ok(Verdict::NotCompiled) };
+    pub fn closure(&mut self, unit: &Unit) -> Result<Arc<Closure>> {
         let setting = self.settings.of(unit)?;
         self.disk.go_to(&unit.folder);
         let (_, scanner) = self.scanners.entry(Arc::as_ptr(&setting)).or_insert_with(|| {
             let scanner = Scanner::new((*setting).clone());
             (setting, scanner)
         });
-        let closure = scanner.closure(&unit.compile(), &mut self.disk);
+        Ok(scanner.closure(&unit.compile(), &mut self.disk))
+    }
+
+    /// Judges one unit.
+    ///
+    /// # Errors
+    /// When a compiler cannot be asked.
+    pub fn judge(&mut self, unit: &Unit) -> Result<Verdict> {
+        let Some(read) = unit.opened()? else { return Ok(Verdict::NotCompiled) };
+        let closure = self.closure(unit)?;
         if !closure.doubts.is_empty() {
             let mut doubts: Vec<_> = closure.doubts.iter().map(|(_, doubt)| *doubt).collect();
             doubts.dedup();

@@ -15,8 +15,8 @@ use crate::known::Known;
 use crate::names::{Names, QuickMap};
 use crate::places::{Places, Way};
 
-/// How many steps may be made: directives and tokens.
-const MOST_WORK: usize = 4_000_000;
+/// How many steps may be made: directives, tokens, and macros that come out differently.
+const MOST_WORK: usize = 1_000_000;
 
 /// How deep files may include each other; compilers allow 200.
 const MOST_FILES_DEEP: usize = 200;
@@ -156,6 +156,7 @@ impl Exact {
             macros: &mut self.macros,
             codes: self.own.clone(),
             choices: Vec::new(),
+            known_choices: QuickMap::default(),
             journal: Vec::new(),
             n_journals: 0,
             pushed: QuickMap::default(),
@@ -233,6 +234,7 @@ struct State<'a> {
     codes: Vec<u32>,
     /// Lists of codes.
     choices: Vec<Vec<u32>>,
+    known_choices: QuickMap<Vec<u32>, u32>,
     /// Changes of codes, oldest first: the name, and the code before.
     journal: Vec<(u32, u32)>,
     n_journals: usize,
@@ -287,8 +289,12 @@ impl State<'_> {
             [] => UNDEFINED,
             many if many.len() > MOST_MEANINGS || many.contains(&ANYTHING) => ANYTHING,
             _ => {
+                if let Some(known) = self.known_choices.get(&codes) {
+                    return *known;
+                }
                 let number = u32::try_from(self.choices.len()).expect("memory ends before");
-                self.choices.push(codes);
+                self.choices.push(codes.clone());
+                self.known_choices.insert(codes, FIRST_CHOICE + number);
                 FIRST_CHOICE + number
             }
         }
@@ -605,6 +611,7 @@ impl Run<'_> {
             }
             go(self, way);
             let state = &mut self.state;
+            state.n_work += 10 * (state.journal.len() - start + 1);
             let changed = state.journal[start..].iter().map(|(name, _)| *name);
             outcomes.push(changed.map(|name| (name, state.codes[name as usize])).collect());
             for (name, code) in state.journal.drain(start..).rev() {
