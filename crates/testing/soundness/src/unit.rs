@@ -118,6 +118,7 @@ impl Settings {
         let setting = Arc::new(Setting {
             search: search_of(&ask(&["-E", "-v"])?.stderr),
             own_macros: Some(ask(&["-dM", "-E"])?.stdout.into()),
+            has_trigraphs: options.iter().any(|word| word == "-trigraphs" || word == "-ansi"),
             maps_names: options.iter().any(|word| word.contains("-prefix-map")),
         });
         self.0.insert(key, setting.clone());
