@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use agent_wire::Errand;
 use compiler_args::Reading;
-use includes::{Closure, FileId, Files, Found, IncludeKind, Operand};
+use includes::{Closure, FileId, Files, Found, Operand};
 
 use super::{Core, Doubt, GroupKey, Knowledge, MOST_NAMES, Settled, gone};
 use crate::names::{absolute, folder_of};
@@ -105,6 +105,8 @@ struct Own<'a> {
     folders: Vec<&'a [u8]>,
     /// Other folders in which it looks.
     asked: Vec<&'a [u8]>,
+    /// Whether some of those are for headers of the system.
+    asks_system: bool,
 }
 
 impl<'a> Own<'a> {
@@ -123,14 +125,26 @@ impl<'a> Own<'a> {
             .filter(|name| name.starts_with(b"/") && !folders.contains(name))
             .chain(named.map(|name| folder_of(name)))
             .collect();
-        Ok(Own { folders, asked })
+        let asks_system = !reading.system.is_empty() || !reading.after.is_empty();
+        Ok(Own { folders, asked, asks_system })
     }
 
     /// Whether the compiler finds that file in a folder of its own, also on the server.
     fn has(&self, name: &[u8]) -> bool {
-        let lies_in = |folders: &[&[u8]]| folders.iter().any(|folder| lies_below(name, folder));
-        name.starts_with(b"/") && lies_in(&self.folders) && !lies_in(&self.asked)
+        lies_in(name, &self.folders) && !lies_in(name, &self.asked)
     }
+
+    /// Whether the compiler does not come across that name. The scanner tells also the true names of
+    /// files, by which GCC opens headers of the system where they are shorter.
+    fn never_names(&self, name: &[u8]) -> bool {
+        let is_elsewhere = || !lies_in(name, &self.folders) && !lies_in(name, &self.asked);
+        name.starts_with(b"/") && !self.asks_system && is_elsewhere()
+    }
+}
+
+/// Whether `name` begins with one of `folders`.
+fn lies_in(name: &[u8], folders: &[&[u8]]) -> bool {
+    folders.iter().any(|folder| lies_below(name, folder))
 }
 
 /// Whether `name` begins with the folder `folder`.
@@ -184,7 +198,7 @@ impl Core {
     ) -> Result<Tree<(Option<Arc<[u8]>>, FileId)>, Doubt> {
         let mut tree = Tree::new();
         let mut with_two_names = None;
-        for name in closure.files.iter().filter(|name| !own.has(name)) {
+        for name in closure.files.iter().filter(|name| !own.has(name) && !own.never_names(name)) {
             let at = absolute(&key.folder, name);
             let Found::File(id) = self.files.look(&at) else { return Err(gone(name)) };
             let route = self.places.route(&at).ok_or_else(|| gone(name))?;
@@ -230,8 +244,7 @@ impl Core {
                         }
                     }
                     Operand::Macro(name) if name == b"__FILE__" => {
-                        let is_next = include.kind == IncludeKind::Next;
-                        if shown.is_some() || is_next {
+                        if shown.is_some() {
                             return Err(doubt("absolute-include", place, "names itself"));
                         }
                     }
@@ -309,9 +322,8 @@ impl Core {
         for name in searched.filter(|name| !own.folders.contains(&name.as_slice())) {
             let at = absolute(&key.folder, name);
             let route = self.places.route(&at).ok_or_else(|| gone(name))?;
-            let is_linked = |end: &[u8]| {
-                linked.iter().any(|folder| folder == end || lies_below(end, folder))
-            };
+            let is_linked =
+                |end: &[u8]| linked.iter().any(|folder| folder == end || lies_below(end, folder));
             // There it would be another folder than the compiler's own.
             if ends.contains(&route.end) && !is_linked(&route.end) {
                 return Err(system_folder(name));
@@ -482,6 +494,7 @@ mod tests {
         let world = World::new(&[
             ("two.c", "#include <x.h>\n#include \"inc/x.h\"\n"),
             ("inc/x.h", "const char *f = __FILE__;\n"),
+            ("one.c", "#include <x.h>\n"),
             ("mute.c", "#include <y.h>\n#include \"inc/y.h\"\n"),
             ("inc/y.h", "int y;\n"),
             ("base.c", "const char *f = __BASE_FILE__;\n"),
@@ -491,6 +504,7 @@ mod tests {
         let named = format!("#include \"{}/inc/y.h\"\n", world.root());
         world.write("named.c", &named);
         world.check_doubt("gcc -I@/inc -c two.c", "two-names");
+        world.check_doubt("gcc -isystem @/inc/../inc/../inc -c one.c", "two-names");
         world.check_doubt("gcc -c @/base.c", "base-file");
         world.check_doubt("gcc -c named.c", "absolute-include");
         world.check_doubt("gcc -DGIVEN=\"@/inc/y.h\" -c given.c", "computed-include");
@@ -498,6 +512,7 @@ mod tests {
         world.check_doubt("gcc -isystem /usr/include -c mute.c", "system-folder");
         for fine in [
             "-Iinc -c two.c",
+            "-I@/inc/../inc/../inc -c one.c",
             "-I@/inc -c mute.c",
             "-c base.c",
             "-DGIVEN=\"inc/y.h\" -c given.c",
