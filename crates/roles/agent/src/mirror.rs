@@ -44,6 +44,9 @@ pub(crate) struct Mirror {
     free: HashMap<(Kind, Vec<u8>), usize>,
 }
 
+/// Makes something of a name in a folder.
+type Maker<'a> = &'a dyn Fn(&OwnedFd, &[u8]) -> Result<(), Errno>;
+
 /// What lies in a tree. Links lie apart, so that nothing is ever made behind one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Kind {
@@ -110,12 +113,7 @@ impl Mirror {
     }
 
     /// Has something made at `place` below the root of a tree in which it has room; gives its name.
-    fn make(
-        &mut self,
-        kind: Kind,
-        place: &[u8],
-        make: &dyn Fn(&OwnedFd, &[u8]) -> Result<(), Errno>,
-    ) -> io::Result<Vec<u8>> {
+    fn make(&mut self, kind: Kind, place: &[u8], make: Maker<'_>) -> io::Result<Vec<u8>> {
         let first = self.free.get(&(kind, place.to_vec())).copied().unwrap_or(0);
         for number in first..MOST_TREES {
             let tree = self.tree(kind, number);
@@ -143,11 +141,7 @@ impl Mirror {
 }
 
 /// Makes something at `place`, an absolute name, below the folder `tree`, following no link.
-fn make_below(
-    tree: &Path,
-    place: &[u8],
-    make: &dyn Fn(&OwnedFd, &[u8]) -> Result<(), Errno>,
-) -> Result<(), Errno> {
+fn make_below(tree: &Path, place: &[u8], make: Maker<'_>) -> Result<(), Errno> {
     if tree.as_os_str().len() + place.len() > LONGEST {
         return Err(Errno::NAMETOOLONG);
     }

@@ -45,6 +45,9 @@ pub(crate) struct Survey {
     pub(crate) folders: Vec<Vec<u8>>,
 }
 
+/// The files that are sent, with the names that are shown for them.
+type SentTree = Tree<(Option<Arc<[u8]>>, FileId)>;
+
 /// What is remarkable in a text.
 #[derive(Clone, Copy, Debug, Default)]
 struct Remark {
@@ -195,7 +198,7 @@ impl Core {
         key: &GroupKey,
         closure: &Closure,
         own: &Own<'_>,
-    ) -> Result<Tree<(Option<Arc<[u8]>>, FileId)>, Doubt> {
+    ) -> Result<SentTree, Doubt> {
         let mut tree = Tree::new();
         let mut with_two_names = None;
         for name in closure.files.iter().filter(|name| !own.has(name) && !own.never_names(name)) {
@@ -227,7 +230,7 @@ impl Core {
         closure: &Closure,
         reading: &Reading,
         own: &Own<'_>,
-        tree: &Tree<(Option<Arc<[u8]>>, FileId)>,
+        tree: &SentTree,
     ) -> Result<(), Doubt> {
         let is_absolute = reading.source.starts_with(b"/");
         if is_absolute && self.finds_remark(key, closure, |remark| remark.shows_source)? {
@@ -304,7 +307,7 @@ impl Core {
         &mut self,
         key: &GroupKey,
         own: &Own<'_>,
-        tree: &mut Tree<(Option<Arc<[u8]>>, FileId)>,
+        tree: &mut SentTree,
     ) -> Result<Vec<Vec<u8>>, Doubt> {
         let mut ends = Vec::new();
         for name in &own.folders {
