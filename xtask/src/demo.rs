@@ -51,6 +51,8 @@ pub(crate) fn run() -> Result<()> {
     let n_remote: usize = reports.iter().map(Report::n_remote).sum();
     let n_objects: usize = reports.iter().map(|report| report.n_objects).sum();
     ensure!(n_remote == n_objects, "{n_remote} of {n_objects} objects came from the servers");
+    let n_pumped: usize = reports.iter().map(|report| report.n_pumped).sum();
+    ensure!(n_pumped == n_objects, "{n_pumped} of {n_objects} were preprocessed by the servers");
     println!("All {n_objects} objects equal the local compiler's. No process is left.");
     Ok(())
 }
@@ -60,6 +62,7 @@ fn build_and_compare(folder: &Path, project: &Project, farm: &Farm) -> Result<Re
     let local = folder.join(project.name).join("local");
     let log = folder.join(project.name).join("distcc.log");
     let before = farm.n_compiled();
+    let n_pumped_before = farm.n_pumped()?;
 
     let mut make = make(project, &shared)?;
     let distcc = farm.distcc().display().to_string();
@@ -83,6 +86,7 @@ fn build_and_compare(folder: &Path, project: &Project, farm: &Farm) -> Result<Re
         project: project.name,
         n_objects: project.objects.len(),
         servers: farm.names().into_iter().zip(n_compiled).collect(),
+        n_pumped: farm.n_pumped()? - n_pumped_before,
         stayed: report::reasons(&std::fs::read_to_string(&log)?),
         shared_time,
         local_time,

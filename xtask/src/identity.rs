@@ -27,6 +27,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 
 fn plan(words: &[String]) -> Result<Plan> {
     let (mut seed, mut n_cases, mut first, mut server) = (1, DEFAULT_CASES, 0, Kind::Ours);
+    let mut pump = false;
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("`{word}` lacks its value"))?;
@@ -43,8 +44,15 @@ fn plan(words: &[String]) -> Result<Plan> {
                     _ => bail!("`{value}` is neither `ours` nor `original`"),
                 };
             }
+            "--mode" => {
+                pump = match value.as_str() {
+                    "plain" => false,
+                    "pump" => true,
+                    _ => bail!("`{value}` is neither `plain` nor `pump`"),
+                };
+            }
             _ => bail!("`{word}` is no option of this chore"),
         }
     }
-    Ok(Plan { seed, cases: first..first + n_cases, server })
+    Ok(Plan { seed, cases: first..first + n_cases, server, pump })
 }

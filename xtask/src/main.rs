@@ -19,7 +19,7 @@ usage: cargo xtask CHORE
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
-  identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original]
+  identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original] [--mode plain|pump]
                   run generated commands with and without servers, compare all they leave
   soak [--seconds N]
                   good and hostile clients on our server together (default 30 minutes);
@@ -92,8 +92,8 @@ fn write_options() -> Result<()> {
 }
 
 /// The programs that people get.
-const PROGRAMS: [&str; 5] =
-    ["distcc", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
+const PROGRAMS: [&str; 6] =
+    ["distcc", "distcc-agent", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
 
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {

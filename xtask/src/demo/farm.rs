@@ -1,8 +1,9 @@
 //! Two servers on loopback, each with its own port, whitelist and temporary folder.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
+use anyhow::{Context, Result};
 use rustix::process::Signal;
 use support::{Kind, Server, ServerOptions, program};
 
@@ -34,7 +35,7 @@ impl Farm {
 
     /// Gives a build the servers, and no way to do without.
     pub(super) fn configure(&self, build: &mut Command) {
-        let limit = format!("/{JOBS_PER_SERVER},lzo");
+        let limit = format!("/{JOBS_PER_SERVER}");
         let hosts: Vec<String> =
             self.servers.iter().map(|(_, server)| server.host(&limit)).collect();
         build.env("DISTCC_HOSTS", hosts.join(" ")).env("DISTCC_DIR", &self.state);
@@ -50,8 +51,20 @@ impl Farm {
         self.servers.iter().map(|(_, server)| server.n_compiled()).collect()
     }
 
-    /// Stops the servers, and panics unless every process and temporary file of them is gone.
+    /// How many files servers have preprocessed as well, so far, by the client's report.
+    pub(super) fn n_pumped(&self) -> Result<usize> {
+        let mut report = Command::new(self.distcc());
+        report.args(["--report", "--since", "1d", "--json"]).env("DISTCC_DIR", &self.state);
+        let report: serde_json::Value = serde_json::from_slice(&report.output()?.stdout)?;
+        let n_pumped = report["preprocessed_by_servers"].as_u64().context("no such number")?;
+        Ok(usize::try_from(n_pumped)?)
+    }
+
+    /// Stops the agent and the servers, and panics unless every process and temporary file of them is gone.
     pub(super) fn stop(self) {
+        let mut stop = Command::new(program("distcc-agent"));
+        // It may have ended by itself.
+        let _ = stop.arg("--stop").env("DISTCC_DIR", &self.state).stderr(Stdio::null()).status();
         for (_, mut server) in self.servers {
             server.end_by(Signal::TERM);
         }

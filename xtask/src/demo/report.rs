@@ -10,6 +10,8 @@ pub(super) struct Report {
     pub(super) n_objects: usize,
     /// Each server and how many files it compiled.
     pub(super) servers: Vec<(String, usize)>,
+    /// How many files the servers have preprocessed as well.
+    pub(super) n_pumped: usize,
     /// Why commands stayed here, and how many.
     pub(super) stayed: BTreeMap<String, usize>,
     pub(super) shared_time: Duration,
@@ -67,6 +69,7 @@ pub(super) fn print(reports: &[Report]) {
         for (server, n_compiled) in &report.servers {
             println!("  compiled by {server:<26} {n_compiled:>5}");
         }
+        println!("  of these preprocessed there    {:>8}", report.n_pumped);
         if report.stayed.is_empty() {
             println!("  stayed here {:>32}", 0);
         }

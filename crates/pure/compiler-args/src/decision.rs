@@ -205,7 +205,7 @@ fn job(command: &Command<'_>) -> Result<Job, Stay> {
     }
     let output = match command.output {
         Some(name) => name.to_owned(),
-        None => derived_output(source.name),
+        None => derived_output(source.name, ".o"),
     };
     // The object names the second file as it is called here.
     if let Some(word) = command.split_debug
@@ -241,13 +241,13 @@ pub(crate) fn lies_below(name: &OsStr) -> bool {
     name.as_bytes().split(|byte| *byte == b'/').all(is_plain)
 }
 
-/// The object that compilers make of `source` without `-o`: in the working directory, the base
-/// name with `.o`.
-fn derived_output(source: &OsStr) -> OsString {
-    with_suffix(base_name(without_extension(source.as_bytes())), ".o")
+/// What compilers make of `source` without `-o`: in the working directory, the base name with
+/// `suffix`, such as `.o`.
+pub(crate) fn derived_output(source: &OsStr, suffix: &str) -> OsString {
+    with_suffix(base_name(without_extension(source.as_bytes())), suffix)
 }
 
-fn with_suffix(stem: &[u8], suffix: &str) -> OsString {
+pub(crate) fn with_suffix(stem: &[u8], suffix: &str) -> OsString {
     OsString::from_vec([stem, suffix.as_bytes()].concat())
 }
 

@@ -4,7 +4,8 @@
 //! The client asks [`decide`] whether a command may be compiled elsewhere and gets the commands
 //! to run and to send, or the [`Reason`] why it has to stay; [`expand`] has put the words of
 //! response files in their place before. The server asks [`server_job`]
-//! whether a stranger's command is one it may run, by the same table.
+//! whether a stranger's command is one it may run, by the same table; [`tree_job`] where the
+//! client's own files come with it.
 //!
 //! Words are bytes ([`std::ffi::OsString`]) and stay what they were; nothing here reads a file
 //! (but response files, through the trait [`Files`]), a folder or the environment.
@@ -28,6 +29,7 @@ mod server_job;
 mod several;
 mod source_text;
 mod table;
+mod tree_job;
 mod wanted;
 
 pub use decision::{Decision, Form, Job, Stay, decide};
@@ -43,4 +45,5 @@ pub use server_job::{RESTORED_IN, Refusal, ServerJob, WHOLE_TREE, server_job};
 pub use several::{Part, split};
 pub use source_text::stay_for_text;
 pub use table::{Effect, GROUPS, Group, Phases, Row, Shape, Since, TABLE, find};
+pub use tree_job::{TreeJob, tree_job};
 pub use wanted::{COMPILER_MARK, WantedCompiler, names_target};

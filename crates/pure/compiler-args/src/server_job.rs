@@ -48,6 +48,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    pub(crate) fn of(stay: Stay) -> Refusal {
+        Refusal { stay }
+    }
+
     pub(crate) fn into_stay(self) -> Stay {
         self.stay
     }
@@ -172,7 +176,7 @@ fn is_directives_only(word: &OsString) -> bool {
     word == DIRECTIVES_ONLY
 }
 
-fn has_nul(word: &OsStr) -> bool {
+pub(crate) fn has_nul(word: &OsStr) -> bool {
     word.as_bytes().contains(&0)
 }
 
@@ -230,31 +234,15 @@ impl ServerJob {
 
     /// The words to put after [`ServerJob::command`] for restored source, so that the compiler
     /// takes `root` for the client's root folder.
-    ///
-    /// GCC tries its maps from the last to the first and uses one of them, so each of the user's
-    /// maps stands here once more for names below `root`.
     #[must_use]
     pub fn words_for_root(&self, root: &OsStr) -> Vec<OsString> {
-        let map = |old: &[u8], new: &[u8]| {
-            let word = [b"-fdebug-prefix-map=", root.as_bytes(), old, b"=", new].concat();
-            OsString::from_vec(word)
-        };
+        let own = self.words.iter().filter_map(|word| match word {
+            Word::Own(word) => Some(word.as_os_str()),
+            Word::Input => None,
+        });
         // Whatever else is included has been: a second time it would be once too often.
-        let mut words = vec!["-nostdinc".into(), map(b"", b"")];
-        for word in &self.words {
-            let Word::Own(word) = word else { continue };
-            let word = word.as_bytes();
-            let users = word
-                .strip_prefix(b"-fdebug-prefix-map=")
-                .or(word.strip_prefix(b"-ffile-prefix-map="));
-            // The first `=` ends the old name, as GCC reads it.
-            if let Some(users) = users
-                && let Some(at) = users.iter().position(|byte| *byte == b'=')
-                && users.starts_with(b"/")
-            {
-                words.push(map(&users[..at], &users[at + 1..]));
-            }
-        }
+        let mut words = vec!["-nostdinc".into()];
+        words.extend(maps_for_root(own, root));
         words
     }
 
@@ -272,6 +260,35 @@ impl ServerJob {
         command.extend(["-o".into(), output.to_owned()]);
         command
     }
+}
+
+/// The words that have debug information name the client's folders where the compiler sees them
+/// below `root`; `own` are the words that the compiler gets besides.
+///
+/// GCC tries its maps from the last to the first and uses one of them, so each of the user's maps
+/// stands here once more for names below `root`.
+pub(crate) fn maps_for_root<'a>(
+    own: impl Iterator<Item = &'a OsStr>,
+    root: &OsStr,
+) -> Vec<OsString> {
+    let map = |old: &[u8], new: &[u8]| {
+        let word = [b"-fdebug-prefix-map=", root.as_bytes(), old, b"=", new].concat();
+        OsString::from_vec(word)
+    };
+    let mut words = vec![map(b"", b"")];
+    for word in own {
+        let word = word.as_bytes();
+        let users =
+            word.strip_prefix(b"-fdebug-prefix-map=").or(word.strip_prefix(b"-ffile-prefix-map="));
+        // The first `=` ends the old name, as GCC reads it.
+        if let Some(users) = users
+            && let Some(at) = users.iter().position(|byte| *byte == b'=')
+            && users.starts_with(b"/")
+        {
+            words.push(map(&users[..at], &users[at + 1..]));
+        }
+    }
+    words
 }
 
 #[cfg(test)]

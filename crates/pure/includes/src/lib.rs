@@ -7,6 +7,7 @@
 mod branches;
 mod compile;
 mod condition;
+mod dependencies;
 mod facts;
 mod files;
 mod known;
@@ -17,6 +18,7 @@ mod text;
 
 pub use compile::{Closure, ClosureDoubt, Compile, MacroOption, Search, Setting};
 pub use condition::Condition;
+pub use dependencies::prerequisites;
 pub use facts::{
     Definitions, Doubt, Facts, Include, IncludeKind, Operand, definitions, operand_of_value, scan,
 };

@@ -82,6 +82,9 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     if in_background && !go_to_background(&place)? {
         return Ok(());
     }
+    // For people who look for it.
+    let _ = lock.set_len(0);
+    let _ = writeln!(&lock, "{}", std::process::id());
     let context = Arc::new(Context::new(settings.most_body_bytes));
     context.log(&format!("serving at {}", place.socket().display()));
     let served = accept_all(&context, &listener, settings.idle, &|| place.is_reached_by(&lock));

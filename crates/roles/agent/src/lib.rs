@@ -9,7 +9,6 @@
 //! connection with it.
 
 mod conversation;
-mod dependencies;
 mod door;
 mod files;
 mod identity;

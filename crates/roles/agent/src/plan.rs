@@ -12,6 +12,7 @@ use agent_wire::Errand;
 use compiler_args::{MacroWord, Reading};
 use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
+    prerequisites,
 };
 
 use wire::{Token, TokenName};
@@ -186,7 +187,7 @@ impl Knowledge {
         let now = Instant::now();
         let layout = &plan.layout;
         let known: HashSet<&[u8]> = layout.files.iter().map(|name| &name[..]).collect();
-        for name in crate::dependencies::prerequisites(dependencies) {
+        for name in prerequisites(dependencies) {
             let name = absolute(folder, &name);
             if !known.contains(&name[..]) {
                 return Judgment::Missed(name);

@@ -27,7 +27,7 @@ impl Expected {
     /// `words` is the job's own command.
     pub(crate) fn of(context: &Context, words: &[OsString], job: &Job) -> io::Result<Expected> {
         let name = words.first().ok_or(io::ErrorKind::InvalidInput)?;
-        let key = key(context.finder.find(name)?.identity(), job);
+        let key = key(context.find(name)?.identity(), job);
         let recalled = context.state.as_ref().and_then(|state| state.recall(&key));
         if let Some(expected) = recalled.and_then(|text| Expected::from_bytes(&text)) {
             return Ok(expected);

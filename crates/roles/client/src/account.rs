@@ -26,6 +26,9 @@ pub(crate) enum Part {
     Local,
 }
 
+/// Who did not do its part, in the ledger, where a job was preprocessed here after all.
+pub(crate) const AGENT: &str = "distcc-agent";
+
 const N_PARTS: usize = Part::Local as usize + 1;
 
 impl From<Phase> for Part {
@@ -103,7 +106,7 @@ impl Account {
 
     /// The agent did not do its part.
     pub(crate) fn add_detour(&self, cause: Cause) {
-        let (host, code) = ("distcc-agent".to_owned(), cause.code().to_owned());
+        let (host, code) = (AGENT.to_owned(), cause.code().to_owned());
         self.attempts.borrow_mut().push(Attempt { host, code });
     }
 

@@ -82,7 +82,7 @@ impl Command {
         if context.settings.keeps_names {
             return command;
         }
-        let Ok(compiler) = context.finder.find(&command.words[0]) else { return command };
+        let Ok(compiler) = context.find(&command.words[0]) else { return command };
         if let Some(name) = generic_name(&command.words[0], &compiler.program) {
             command.for_each_form(|words| words[0] = name.into());
         }
@@ -105,7 +105,7 @@ impl Command {
                     .filter(|qualified: &OsString| {
                         // Of one installation. A wrapper called gcc, far from there, is its own.
                         let beside = compiler.program.with_file_name(qualified);
-                        context.finder.find(beside.as_os_str()).is_ok()
+                        context.find(beside.as_os_str()).is_ok()
                     });
             }
             Some(Family::Clang) if !has_target(&command.words) => {

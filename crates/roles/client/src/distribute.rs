@@ -50,8 +50,11 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
         return local::under_slot(context, words);
     }
     let expected = Expected::of(context, words, &job);
-    if let Err(stay) = form::choose(context, &mut job, &expected) {
-        return crate::stays(context, words, &stay);
+    let pump = Pump::of(context, &job);
+    // In pump mode the source keeps everything.
+    let only_whole = form::choose(context, &mut job, &expected).err();
+    if let (Some(stay), Pump::Off) = (&only_whole, &pump) {
+        return crate::stays(context, words, stay);
     }
     if context.settings.colors {
         job.color_messages();
@@ -65,12 +68,22 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
             std::hash::BuildHasher::hash_one(&random, count)
         });
     }
-    let usable = hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
+    let mut usable: Vec<bool> =
+        hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
+    if let Some(stay) = &only_whole {
+        for (usable, spec) in usable.iter_mut().zip(&hosts) {
+            *usable = *usable && pump.suits(context, spec).unwrap_or(false);
+        }
+        if !usable.contains(&true) {
+            return crate::stays(context, words, stay);
+        }
+    }
     let state = context.state.as_ref().map(|state| state.job_state(&job.source.to_string_lossy()));
     let distribution = Distribution {
         context,
         words,
-        pump: Pump::of(context, &job),
+        pump,
+        only_whole,
         job,
         expected,
         hosts,
@@ -144,6 +157,8 @@ struct Distribution<'a> {
     n_local_cpp_slots: u32,
     source: Source,
     pump: Pump,
+    /// What keeps the job here if it is not done in pump mode.
+    only_whole: Option<Stay>,
     /// What is sent; made when it is first needed.
     command: Option<Rc<Command>>,
     state: Option<JobState>,
@@ -208,7 +223,7 @@ impl Distribution<'_> {
                 state.enter(Phase::Blocked, "", 0);
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
-            if !self.is_for_pump() {
+            if !self.is_for_pump() && self.only_whole.is_none() {
                 self.source.start_ahead(self.context, &self.job, self.n_local_cpp_slots)?;
             }
             self.source.pass_time(pause);
@@ -231,6 +246,9 @@ impl Distribution<'_> {
             },
             Ok(false) => {}
             Err(trouble) => return Outcome::Failed(trouble),
+        }
+        if let Some(stay) = &self.only_whole {
+            return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(stay));
         }
         let started = self.source.start(context, &self.job, self.n_local_cpp_slots);
         if let Err(exit) = started {

@@ -39,12 +39,14 @@ mod ssh;
 mod verdict;
 mod zeroconf;
 
-use std::ffi::OsString;
+use std::cell::RefCell;
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::process::ExitCode;
 
 use compiler_args::{Decision, Stay, expand};
 use statedir::StateDir;
-use toolchain::Finder;
+use toolchain::{Compiler, Finder};
 use wire::Exit;
 
 pub use cause::reasons_page;
@@ -62,6 +64,8 @@ struct Context {
     settings: Settings,
     log: Log,
     finder: Finder,
+    /// Compilers that were found.
+    found: RefCell<Vec<(OsString, Compiler)>>,
     /// `None` where no folder can be written: then without slots, back-off and monitor state.
     state: Option<StateDir>,
     account: Account,
@@ -74,12 +78,25 @@ impl Context {
         let finder = Finder::new(settings.path.clone());
         let account = Account::open();
         let is_masquerade = false;
-        let mut context = Context { settings, log, finder, state: None, account, is_masquerade };
+        let found = RefCell::default();
+        let state = None;
+        let mut context = Context { settings, log, finder, found, state, account, is_masquerade };
         // Inside distcc nothing but the compiler is due.
         if context.settings.recursion.is_none() {
             context.state = open_state(&context);
         }
         context
+    }
+
+    /// The compiler behind `name`; looked up once.
+    fn find(&self, name: &OsStr) -> io::Result<Compiler> {
+        let known = self.found.borrow().iter().find(|(known, _)| known == name).cloned();
+        if let Some((_, compiler)) = known {
+            return Ok(compiler);
+        }
+        let compiler = self.finder.find(name)?;
+        self.found.borrow_mut().push((name.to_owned(), compiler.clone()));
+        Ok(compiler)
     }
 
     /// Warns the user of `what`, unless another job of the same build has done so a short while

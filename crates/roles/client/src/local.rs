@@ -21,7 +21,7 @@ const MOST_RECURSION: u32 = 5;
 /// The command for `words` (the compiler first) as this machine runs it.
 pub(crate) fn command(context: &Context, words: &[OsString]) -> Result<Command, Exit> {
     let (name, rest) = words.split_first().ok_or(Exit::BAD_ARGUMENTS)?;
-    let compiler = context.finder.find(name).map_err(|error| {
+    let compiler = context.find(name).map_err(|error| {
         context.account.because(Cause::CompilerMissing);
         compiler_missing(context, name, &error)
     })?;

@@ -57,7 +57,7 @@ fn decide_native(context: &Context, words: &[OsString], stay: Stay) -> Decision 
 /// that there is none is remembered as well, in an empty text.
 fn tuning(context: &Context, name: &OsString, command: &NativeCommand) -> Option<Tuning> {
     let mut key = b"native\n".to_vec();
-    key.extend_from_slice(context.finder.find(name).ok()?.identity().as_bytes());
+    key.extend_from_slice(context.find(name).ok()?.identity().as_bytes());
     for word in command.asked() {
         key.push(b'\n');
         key.extend_from_slice(word.as_encoded_bytes());

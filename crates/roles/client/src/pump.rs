@@ -130,7 +130,7 @@ impl Pump {
 
 fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result<Errand, String> {
     let command = job.whole.as_ref().ok_or("the source is preprocessed already")?;
-    let compiler = context.finder.find(&command[0]).map_err(|error| error.to_string())?;
+    let compiler = context.find(&command[0]).map_err(|error| error.to_string())?;
     let folder = form::working_folder(context.settings.working_folder.as_deref())
         .ok_or("the working folder has no name")?;
     let program = std::path::absolute(&compiler.program).map_err(|error| error.to_string())?;

@@ -10,6 +10,7 @@ use statedir::{Ledger, Place, Record, StateDir};
 use wire::Exit;
 
 use crate::Settings;
+use crate::account::AGENT;
 use crate::cause::{Cause, Group};
 use crate::json::Json;
 use crate::log::{Log, clean};
@@ -141,6 +142,10 @@ struct Report {
     here: BTreeMap<String, u64>,
     /// Jobs by the reason for which nobody did them.
     nowhere: BTreeMap<String, u64>,
+    /// Jobs that servers have preprocessed as well.
+    n_pumped: u64,
+    /// Jobs that were to be preprocessed by servers and were not, by the reason.
+    detours: BTreeMap<String, u64>,
     /// Attempts that failed, by host and reason.
     attempts: BTreeMap<(String, String), u64>,
     n_sent: u64,
@@ -181,7 +186,13 @@ impl Report {
                 Place::Nowhere => report.nowhere.entry(record.code.clone()),
             };
             *count.or_default() += 1;
+            let is_remote = matches!(record.place, Place::Host(_));
+            report.n_pumped += u64::from(is_remote && record.code == Cause::Pumped.code());
             for attempt in &record.attempts {
+                if attempt.host == AGENT {
+                    *report.detours.entry(attempt.code.clone()).or_default() += 1;
+                    continue;
+                }
                 let key = (attempt.host.clone(), attempt.code.clone());
                 *report.attempts.entry(key).or_default() += 1;
             }
@@ -229,6 +240,13 @@ impl Report {
         let _ = writeln!(text, "\ndone by servers {n_remote:>22}");
         for (host, count) in &self.by_host {
             let _ = writeln!(text, "  {:<28} {count:>7}", clean(host));
+        }
+        if self.n_pumped > 0 || !self.detours.is_empty() {
+            let _ = writeln!(text, "\npreprocessed by servers {:>14}", self.n_pumped);
+        }
+        if !self.detours.is_empty() {
+            text.push_str("preprocessed here instead, because of\n");
+            write_causes(&mut text, &self.detours);
         }
         let _ = writeln!(text, "\ndone here {n_here:>28}");
         write_causes(&mut text, &self.here);
@@ -294,6 +312,8 @@ impl Report {
             ("began", Json::Seconds(self.began)),
             ("wall_seconds", Json::Seconds(self.wall)),
             ("done_by_servers", sum(&self.by_host)),
+            ("preprocessed_by_servers", Json::Number(self.n_pumped)),
+            ("preprocessed_here_instead", causes(&self.detours)),
             ("done_here", sum(&self.here)),
             ("done_nowhere", sum(&self.nowhere)),
             ("hosts", Json::List(hosts.collect())),

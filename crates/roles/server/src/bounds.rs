@@ -84,6 +84,19 @@ pub(crate) const LOOK_FOR_MEMORY: Duration = Duration::from_millis(200);
 pub(crate) const MEMORY_NOTICE: Duration = Duration::from_secs(10);
 pub(crate) const MEMORY_PATIENCE: Duration = Duration::from_secs(300);
 
+/// Folders of a client's that are made for one job. Its files are limited with [`REQUEST`].
+pub(crate) const MOST_TREE_FOLDERS: usize = 16_384;
+
+/// How deep a client's files may lie: whoever removes them has all folders above open.
+pub(crate) const MOST_TREE_DEPTH: usize = 64;
+
+/// Folders of this machine that one job may see covered, and files of a client's among those of the
+/// machine.
+pub(crate) const MOST_COVERED: usize = 256;
+
+/// What a file takes on the disk beside its bytes.
+pub(crate) const BLOCK_BYTES: u64 = 4 << 10;
+
 /// How much of the disk with the temporary folder has to be free before a job is taken, beside what
 /// it needs itself, and how many more files have to fit there.
 pub(crate) const LEAST_DISK_BYTES: u64 = 16 << 20;

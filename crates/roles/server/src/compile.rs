@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use process::{Ending, JobFolder, Run};
 use rustix::fs::{FallocateFlags, fallocate};
 use rustix::io::Errno;
+use sandbox::Tree;
 use toolchain::Compiler;
 use wire::{Exit, Payload, Reply, WaitStatus};
 
@@ -21,7 +22,9 @@ use crate::bounds::{
     RESERVED_BYTES,
 };
 use crate::budget::Share;
-use crate::conversation::{Conversation, Failure, Received, failed, stopping, take, wait_for_any};
+use crate::conversation::{
+    Conversation, Failure, Job, Received, failed, stopping, take, wait_for_any,
+};
 use crate::disk::check_room;
 use crate::job::{cc_times, completed};
 use crate::log::Level;
@@ -29,7 +32,47 @@ use crate::memory::{Admitted, free_bytes};
 use crate::refusal::Refusal;
 use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
+use crate::tree::{LaidOut, lay_out, lay_out_as_original};
 use crate::whitelist::Allowed;
+
+/// What a job works on, where it is to be.
+enum InPlace {
+    /// Preprocessed source.
+    Source { layout: Layout, arguments: Vec<OsString> },
+    /// The client's files.
+    Tree(LaidOut),
+}
+
+impl InPlace {
+    fn arguments(&self) -> &[OsString] {
+        match self {
+            InPlace::Source { arguments, .. } => arguments,
+            InPlace::Tree(laid_out) => &laid_out.arguments,
+        }
+    }
+
+    /// Where the compiler runs, by its own names.
+    fn folder(&self) -> &Path {
+        match self {
+            InPlace::Source { layout, .. } => &layout.folder,
+            InPlace::Tree(laid_out) => &laid_out.folder,
+        }
+    }
+
+    fn temporary<'a>(&'a self, folder: &'a JobFolder) -> &'a Path {
+        match self {
+            InPlace::Source { .. } => folder.path(),
+            InPlace::Tree(laid_out) => &laid_out.temporary,
+        }
+    }
+
+    fn tree(&self) -> Option<Tree> {
+        match self {
+            InPlace::Source { .. } => None,
+            InPlace::Tree(laid_out) => laid_out.tree.clone(),
+        }
+    }
+}
 
 impl<'a> Conversation<'a> {
     /// Compiles. `object_share` is what the object takes of everybody's memory.
@@ -39,34 +82,28 @@ impl<'a> Conversation<'a> {
         folder: &JobFolder,
         object_share: &mut Share<'_>,
     ) -> Result<Reply, Failure> {
-        self.check_disk(received.request.payload.n_bytes() as u64)?;
         let Received { request, job, compiler: Allowed { compiler, name }, share } = received;
-        let layout = Layout::of(&job, folder.path())?;
-        let write = |path: &Path| {
-            File::create(path).map_err(|error| failed("could not write a temporary file", &error))
+        let n_files = match &request.payload {
+            Payload::Source(_) => 0,
+            Payload::Tree(tree) => tree.entries.len() as u64,
         };
-        let Payload::Source(source) = &request.payload else {
-            return Err(Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, "no source", "")));
-        };
-        write(&layout.source)?
-            .write_all(source)
-            .map_err(|error| failed("could not write the source", &error))?;
+        self.check_disk(request.payload.n_bytes() as u64, n_files)?;
+        let place = self.put_in_place(&job, &request.payload, &compiler, folder)?;
         // Jobs may wait long, and many at once.
         drop((request, share));
         let stdout = write(&folder.path().join("stdout"))?;
         let stderr = write(&folder.path().join("stderr"))?;
-        let mut arguments = job.command(&layout.input, &layout.output);
-        arguments.extend(layout.words);
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let _slot = self.wait_for_slot()?;
         let _memory = self.wait_for_memory()?;
         let run = Run {
             program: &compiler.program,
             name: &name,
-            arguments: &arguments,
-            environment: &self.environment(&compiler, folder, &layout.folder),
+            arguments: place.arguments(),
+            environment: &self.environment(&compiler, place.temporary(folder), place.folder()),
             own_folder: folder.path(),
-            folder: &layout.folder,
+            folder: place.folder(),
+            tree: place.tree(),
             stdout,
             stderr,
         };
@@ -79,37 +116,58 @@ impl<'a> Conversation<'a> {
             stdout: messages(&folder.path().join("stdout")),
             ..Reply::default()
         };
-        if layout.root.is_some() {
-            reply.stderr = restored::without_noise(&reply.stderr);
-        }
-        if !reply.status.is_success() {
-            return Ok(reply);
-        }
-        reply.object = written(&layout.object, object_share)?;
-        let debug = layout.debug.as_deref().map(|path| written(path, object_share)).transpose()?;
-        if reply.object.is_empty() || debug.as_ref().is_some_and(Vec::is_empty) {
-            return Err(Failure::Refused(Refusal::new(
-                Exit::FAILED,
-                "the compiler said it succeeded, and wrote nothing",
-                "look at the disk and the compiler of the server",
-            )));
-        }
-        if let Some(root) = &layout.root
-            && [Some(&reply.object), debug.as_ref()]
-                .into_iter()
-                .flatten()
-                .any(|file| memchr::memmem::find(file, root.as_os_str().as_bytes()).is_some())
-        {
-            return Err(Failure::Refused(Refusal::new(
-                Exit::BAD_ARGUMENTS,
-                "the object would name a folder of this server",
-                "",
-            )));
-        }
-        if let Some(debug) = debug {
-            reply.object = wire::join_two_files(&reply.object, &debug);
+        match &place {
+            InPlace::Source { layout, .. } => {
+                if layout.root.is_some() {
+                    reply.stderr = restored::without_noise(&reply.stderr);
+                }
+                if reply.status.is_success() {
+                    collect(layout, &mut reply, object_share)?;
+                }
+            }
+            InPlace::Tree(laid_out) => {
+                reply.stderr = laid_out.messages(reply.stderr);
+                if reply.status.is_success() {
+                    laid_out.collect(&mut reply, object_share)?;
+                }
+            }
         }
         Ok(reply)
+    }
+
+    /// Writes what a job is to work on.
+    fn put_in_place(
+        &self,
+        job: &Job,
+        payload: &Payload,
+        compiler: &Compiler,
+        folder: &JobFolder,
+    ) -> Result<InPlace, Failure> {
+        match (job, payload) {
+            (Job::Source(job), Payload::Source(source)) => {
+                let layout = Layout::of(job, folder.path())?;
+                write(&layout.source)?
+                    .write_all(source)
+                    .map_err(|error| failed("could not write the source", &error))?;
+                let mut arguments = job.command(&layout.input, &layout.output);
+                arguments.extend(layout.words.iter().cloned());
+                Ok(InPlace::Source { layout, arguments })
+            }
+            (Job::Tree(job), Payload::Tree(tree)) => {
+                let laid_out = if self.context.lays_out_trees() {
+                    let ground = self.context.confinement.ground(&compiler.program);
+                    lay_out(job, tree, folder.path(), ground, &compiler.program)?
+                } else {
+                    lay_out_as_original(job, tree, folder.path())?
+                };
+                Ok(InPlace::Tree(laid_out))
+            }
+            _ => Err(Failure::Refused(Refusal::new(
+                Exit::PROTOCOL_ERROR,
+                "the request changed its version",
+                "",
+            ))),
+        }
     }
 
     /// Runs the compiler for as long as the client is there.
@@ -158,8 +216,8 @@ impl<'a> Conversation<'a> {
     }
 
     /// Refuses the job where the disk has no room for it.
-    pub(crate) fn check_disk(&self, n_bytes: u64) -> Result<(), Failure> {
-        check_room(self.context.temporary.path(), n_bytes).map_err(Failure::Refused)
+    pub(crate) fn check_disk(&self, n_bytes: u64, n_files: u64) -> Result<(), Failure> {
+        check_room(self.context.temporary.path(), n_bytes, n_files).map_err(Failure::Refused)
     }
 
     /// Waits until there is memory for a compiler beside those that run.
@@ -245,7 +303,7 @@ impl<'a> Conversation<'a> {
     fn environment(
         &self,
         compiler: &Compiler,
-        folder: &JobFolder,
+        temporary: &Path,
         working_folder: &Path,
     ) -> Vec<(OsString, OsString)> {
         let environment = &self.context.environment;
@@ -253,13 +311,50 @@ impl<'a> Conversation<'a> {
         let mut variables = environment.for_compilers.clone();
         variables.extend([
             ("PATH".into(), path.clone()),
-            ("TMPDIR".into(), folder.path().into()),
+            ("TMPDIR".into(), temporary.into()),
             // GCC takes its name for the folder from here, as long as it is true.
             ("PWD".into(), working_folder.into()),
             ("_DISTCC_SAFEGUARD".into(), "1".into()),
         ]);
         variables
     }
+}
+
+/// Puts into `reply` what a compiler has made of preprocessed source.
+fn collect(
+    layout: &Layout,
+    reply: &mut Reply,
+    object_share: &mut Share<'_>,
+) -> Result<(), Failure> {
+    reply.object = written(&layout.object, object_share)?;
+    let debug = layout.debug.as_deref().map(|path| written(path, object_share)).transpose()?;
+    if reply.object.is_empty() || debug.as_ref().is_some_and(Vec::is_empty) {
+        return Err(Failure::Refused(Refusal::new(
+            Exit::FAILED,
+            "the compiler said it succeeded, and wrote nothing",
+            "look at the disk and the compiler of the server",
+        )));
+    }
+    if let Some(root) = &layout.root
+        && [Some(&reply.object), debug.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|file| memchr::memmem::find(file, root.as_os_str().as_bytes()).is_some())
+    {
+        return Err(Failure::Refused(Refusal::new(
+            Exit::BAD_ARGUMENTS,
+            "the object would name a folder of this server",
+            "",
+        )));
+    }
+    if let Some(debug) = debug {
+        reply.object = wire::join_two_files(&reply.object, &debug);
+    }
+    Ok(())
+}
+
+fn write(path: &Path) -> Result<File, Failure> {
+    File::create(path).map_err(|error| failed("could not write a temporary file", &error))
 }
 
 /// Keeps some room on the disk for `messages`, where the file system can.

@@ -1,6 +1,6 @@
 //! How compilers are confined: what the server asks the sandbox for, and what it gets.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use inventory::with_prefix;
@@ -11,6 +11,7 @@ use wire::Exit;
 use crate::log::{Level as LogLevel, Log};
 use crate::memory::machine_bytes;
 use crate::options::Options;
+use crate::tree::Ground;
 use crate::{Environment, Failure};
 
 /// What `--sandbox` asks for.
@@ -99,6 +100,16 @@ impl Confinement {
     /// The name of the level, for log and statistics.
     pub(crate) fn name(&self) -> &'static str {
         self.level.map_or("off", Level::name)
+    }
+
+    /// What lies where for a compile that sees a client's files. `program`: the compiler.
+    pub(crate) fn ground(&self, program: &Path) -> Ground {
+        let is_folder = |path: &&PathBuf| path.is_absolute() && path.as_path() != Path::new("/");
+        let mut kept: Vec<PathBuf> = self.view.more.iter().filter(is_folder).cloned().collect();
+        kept.push(self.view.jobs.clone());
+        kept.push(program.to_owned());
+        kept.extend(program.canonicalize());
+        Ground::new(self.view.readable(), kept)
     }
 
     /// Starts what starts the compilers; `None` where they are not confined. To be called while

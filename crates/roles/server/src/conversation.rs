@@ -1,12 +1,12 @@
 //! The talk with one client: what it asks for, whether it is still there, what it is told.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, ErrorKind};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, Instant};
 
-use compiler_args::{ServerJob, WantedCompiler, server_job};
+use compiler_args::{ServerJob, TreeJob, WantedCompiler, server_job, tree_job};
 use rustix::event::{PollFd, PollFlags};
 use transport::{Connection, Sent};
 use wire::{Abilities, Exit, Request, RequestDecoder, Version, WaitStatus, WireError};
@@ -50,10 +50,27 @@ pub(crate) struct Told {
     pub(crate) input: String,
 }
 
+/// A command that may run here.
+pub(crate) enum Job {
+    /// On preprocessed source.
+    Source(ServerJob),
+    /// On the client's own files.
+    Tree(TreeJob),
+}
+
+impl Job {
+    fn input_name(&self) -> &OsStr {
+        match self {
+            Job::Source(job) => job.input_name(),
+            Job::Tree(job) => job.input_name(),
+        }
+    }
+}
+
 /// A job as it came in, judged.
 pub(crate) struct Received<'a> {
     pub(crate) request: Request,
-    pub(crate) job: ServerJob,
+    pub(crate) job: Job,
     pub(crate) compiler: Allowed,
     /// What the source takes of everybody's memory.
     pub(crate) share: Share<'a>,
@@ -114,9 +131,6 @@ impl<'a> Conversation<'a> {
                 let n_head = head.len();
                 self.decoder.push(&mut head).map_err(|error| bad_request(&error))?;
                 input = &input[n_head - head.len()..];
-                if self.decoder.version() == Some(Version::V3) {
-                    return Err(bad_request(&WireError::UnknownVersion { number: 3 }));
-                }
             }
             take(&mut share, n_bytes)?;
             pace.note(n_bytes, judged.is_some(), Instant::now());
@@ -126,7 +140,7 @@ impl<'a> Conversation<'a> {
                 let command = command.to_vec();
                 judged = Some(self.judge(command)?);
                 source_begin = Instant::now();
-                self.check_disk(0)?;
+                self.check_disk(0, 0)?;
                 pace.note_command();
             }
             if let Some(request) = request {
@@ -144,7 +158,7 @@ impl<'a> Conversation<'a> {
     }
 
     /// Whether this compiler may run with these words here.
-    fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(ServerJob, Allowed), Failure> {
+    fn judge(&mut self, command: Vec<Vec<u8>>) -> Result<(Job, Allowed), Failure> {
         if command == [wire::ABILITIES_QUESTION] {
             return Err(Failure::Asked);
         }
@@ -159,10 +173,24 @@ impl<'a> Conversation<'a> {
             let (name, program) = (&self.told.compiler, compiler.compiler.program.display());
             self.context.log.write(Level::Info, "serve", &format!("{name} here: {program}"));
         }
-        let job = server_job(&words).map_err(|refusal| {
+        let job = match self.decoder.version() {
+            Some(Version::V3) => tree_job(&words).map(Job::Tree),
+            _ => server_job(&words).map(Job::Source),
+        };
+        let job = job.map_err(|refusal| {
             let text = format!("this command is not run for others: {refusal}");
             Failure::Refused(Refusal::new(Exit::BAD_ARGUMENTS, text, refusal.hint()))
         })?;
+        if let Job::Tree(job) = &job
+            && job.is_whole()
+            && !self.context.lays_out_trees()
+        {
+            return Err(Failure::Refused(Refusal::new(
+                Exit::BAD_ARGUMENTS,
+                "this server cannot show a compiler the client's files at their own names",
+                "it takes namespaces: the server's log says why it has none",
+            )));
+        }
         self.told.input = job.input_name().to_string_lossy().into_owned();
         let output = output_name(&words).unwrap_or_default().to_string_lossy();
         let text = format!("compile from {} to {output}", self.told.input);
@@ -221,7 +249,7 @@ impl<'a> Conversation<'a> {
             restores_source: true,
             splits_debug: true,
             picks_compiler: true,
-            lays_out_trees: false,
+            lays_out_trees: self.context.lays_out_trees(),
         };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);
@@ -308,10 +336,7 @@ fn bad_request(error: &WireError) -> Failure {
         return Failure::Refused(too_much());
     }
     let hint = match error {
-        WireError::UnknownVersion { number: 3 } => {
-            "pump mode is not supported yet: take `,cpp` out of this host's entry"
-        }
-        WireError::UnknownVersion { .. } => "this server speaks the protocols 1 and 2",
+        WireError::UnknownVersion { .. } => "this server speaks the protocols 1, 2 and 3",
         _ => "",
     };
     Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, error.to_string(), hint))

@@ -33,6 +33,7 @@ mod stats;
 mod supervisor;
 mod systemd;
 mod targets;
+mod tree;
 mod whitelist;
 mod worker;
 
@@ -88,6 +89,13 @@ struct Context {
     job_lifetime: Option<Duration>,
     /// How many jobs the local network hears that this server takes; `None`: it hears nothing.
     announced_jobs: Option<usize>,
+}
+
+impl Context {
+    /// Whether a compile can see a client's files at the client's names.
+    fn lays_out_trees(&self) -> bool {
+        self.sandbox.as_ref().is_some_and(Sandbox::lays_out_trees)
+    }
 }
 
 /// How many bytes of sources and objects may be on their way at once, over all connections.

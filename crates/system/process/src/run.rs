@@ -10,7 +10,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use sandbox::{Failure, Job, Sandbox, Task};
+use sandbox::{Failure, Job, Sandbox, Task, Tree};
 use sys::usage::Usage;
 
 use crate::group::Group;
@@ -34,8 +34,10 @@ pub struct Run<'a> {
     pub environment: &'a [(OsString, OsString)],
     /// The job's own folder: in a sandbox, the only one that it can write.
     pub own_folder: &'a Path,
-    /// Its working folder, in its own folder.
+    /// Its working folder, in its own folder; by the names of `tree` where there is one.
     pub folder: &'a Path,
+    /// What it sees at the root in place of the usual: only in a sandbox that lays out trees.
+    pub tree: Option<Tree>,
     /// Where its standard output goes.
     pub stdout: File,
     /// Where its standard error goes.
@@ -81,6 +83,9 @@ impl Run<'_> {
                 let task = self.task();
                 Kind::Confined(sandbox.start(&task, self.stdout.as_fd(), self.stderr.as_fd())?)
             }
+            None if self.tree.is_some() => {
+                return Err(Failure::Broken("no tree without a sandbox".to_owned()));
+            }
             None => Kind::Grouped(Group::start(&self).map_err(Failure::NotExecuted)?),
         };
         Ok(Running { kind, has_ended: false })
@@ -100,6 +105,7 @@ impl Run<'_> {
             environment: self.environment.iter().map(variable).collect(),
             own_folder: self.own_folder.to_owned(),
             folder: self.folder.to_owned(),
+            tree: self.tree.clone(),
         }
     }
 }
@@ -210,6 +216,7 @@ mod tests {
             environment: &[("PATH".into(), "/usr/bin:/bin".into())],
             own_folder: folder,
             folder,
+            tree: None,
             stdout: open("stdout"),
             stderr: open("stderr"),
         }
@@ -242,6 +249,7 @@ mod tests {
             environment: &[("PATH".into(), "/usr/bin:/bin".into())],
             own_folder: folder.path(),
             folder: folder.path(),
+            tree: None,
             stdout,
             stderr: File::create(folder.path().join("stderr")).unwrap(),
         }
@@ -275,6 +283,7 @@ mod tests {
             environment: &[],
             own_folder: folder.path(),
             folder: folder.path(),
+            tree: None,
             stdout: open("stdout"),
             stderr: open("stderr"),
         };

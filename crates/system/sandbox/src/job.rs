@@ -57,8 +57,15 @@ fn confine_and_run(
     let task = read_task(socket).map_err(in_step(Step::Task))?;
     match setup.level {
         Level::Namespaces => {
-            setup.view.show_own(&task.own_folder).map_err(in_step(Step::Folder))?;
             view::show_own_processes().map_err(in_step(Step::Mounts))?;
+            let own = &task.own_folder;
+            match &task.tree {
+                None => setup.view.show_own(own).map_err(in_step(Step::Folder))?,
+                Some(tree) => setup.view.show_tree(own, tree).map_err(in_step(Step::Tree))?,
+            }
+        }
+        Level::Landlock | Level::Filter if task.tree.is_some() => {
+            return Err((Step::Tree, libc::ENOSYS));
         }
         // What loses its parent comes to this process then.
         Level::Landlock | Level::Filter => {

@@ -5,7 +5,8 @@
 //! It stands in namespaces of its own, in a tree of files that has only the toolchain in it; each
 //! job gets further namespaces, its folder in that tree, limits, and a filter of system calls.
 //! Nothing of it needs root. Where namespaces are refused, Landlock keeps the job to its files;
-//! where that is missing too, the filter and the limits are left. See [`Level`].
+//! where that is missing too, the filter and the limits are left. See [`Level`]. With namespaces a
+//! job can have a client's files around it as they lie on the client: see [`Tree`].
 //!
 //! ```text
 //! server ──control──> starter ──clone──> a job's first process ──fork──> the compiler
@@ -23,6 +24,7 @@ mod landlock_rules;
 mod limits;
 mod message;
 mod starter;
+mod tree;
 mod view;
 
 use std::fmt;
@@ -43,6 +45,7 @@ use sys::usage::Usage;
 pub use cgroup::{GroupLimits, Groups};
 pub use limits::Limits;
 pub use message::{MOST_TASK_BYTES, Task};
+pub use tree::{Layer, LayerKind, Tree};
 pub use view::View;
 
 use cgroup::Group;
@@ -134,6 +137,7 @@ impl Failure {
 pub struct Sandbox {
     level: Level,
     control: OwnedFd,
+    lays_out_trees: bool,
     /// `None`: a job has no limits as a whole.
     groups: Option<Groups>,
 }
@@ -160,10 +164,18 @@ impl Sandbox {
     /// # Errors
     /// When this machine does not allow it.
     pub fn at(level: Level, view: &View, limits: &Limits) -> Result<Sandbox, Shortfall> {
-        let sandbox = starter::start(level, view, limits)
-            .map(|control| Sandbox { level, control, groups: None })
-            .and_then(|sandbox| sandbox.try_out(view).map(|()| sandbox));
-        sandbox.map_err(|failure| Shortfall { level, why: failure.to_string() })
+        let short = |failure: Failure| Shortfall { level, why: failure.to_string() };
+        let control = starter::start(level, view, limits).map_err(short)?;
+        let mut sandbox = Sandbox { level, control, lays_out_trees: false, groups: None };
+        sandbox.try_out(view, false).map_err(short)?;
+        sandbox.lays_out_trees = level == Level::Namespaces && sandbox.try_out(view, true).is_ok();
+        Ok(sandbox)
+    }
+
+    /// Whether its jobs can have a [`Tree`].
+    #[must_use]
+    pub fn lays_out_trees(&self) -> bool {
+        self.lays_out_trees
     }
 
     /// Has each job from now on be limited as a whole.
@@ -185,9 +197,15 @@ impl Sandbox {
     }
 
     /// Runs a job that does nothing but everything that comes before a program is executed.
-    fn try_out(&self, view: &View) -> Result<(), Failure> {
+    fn try_out(&self, view: &View, with_tree: bool) -> Result<(), Failure> {
         let own_folder = view.jobs.join("trial");
-        let made = std::fs::create_dir(&own_folder);
+        let tree = with_tree.then(|| Tree {
+            root: own_folder.join("root"),
+            temporary: own_folder.join("tmp"),
+            layers: Vec::new(),
+        });
+        let in_it = tree.iter().flat_map(|tree| [&tree.root, &tree.temporary]);
+        let made = [&own_folder].into_iter().chain(in_it).try_for_each(std::fs::create_dir);
         made.map_err(|error| Failure::broken("making a folder", error))?;
         let task = Task {
             program: "".into(),
@@ -195,13 +213,14 @@ impl Sandbox {
             arguments: Vec::new(),
             environment: Vec::new(),
             own_folder: own_folder.clone(),
-            folder: own_folder.clone(),
+            folder: if with_tree { "/".into() } else { own_folder.clone() },
+            tree,
         };
         let tried = std::fs::File::open("/dev/null")
             .map_err(|error| Failure::broken("/dev/null", error))
             .and_then(|null| self.start(&task, null.as_fd(), null.as_fd()))
             .and_then(|mut job| job.wait_for_end());
-        let _ = std::fs::remove_dir(&own_folder);
+        let _ = std::fs::remove_dir_all(&own_folder);
         match tried? {
             0 => Ok(()),
             status => Err(Failure::Broken(format!("a trial ended with the status {status}"))),

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use sys::usage::Usage;
 
+use crate::Tree;
+
 /// What to run, and where.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Task {
@@ -21,8 +23,10 @@ pub struct Task {
     pub environment: Vec<OsString>,
     /// The only folder that it can write.
     pub own_folder: PathBuf,
-    /// Its working folder, in its own folder.
+    /// Its working folder: in its own folder, or where it has a tree, by that tree's names.
     pub folder: PathBuf,
+    /// What it sees at the root in place of the usual. Only for [`crate::Level::Namespaces`].
+    pub tree: Option<Tree>,
 }
 
 /// No task is longer: arguments and environment of a process have a limit of their own below this.
@@ -43,6 +47,8 @@ impl Task {
         put_list(&mut bytes, single.into_iter());
         put_list(&mut bytes, self.arguments.iter().map(OsString::as_os_str));
         put_list(&mut bytes, self.environment.iter().map(OsString::as_os_str));
+        let tree = self.tree.as_ref().map(Tree::to_words).unwrap_or_default();
+        put_list(&mut bytes, tree.iter().map(OsString::as_os_str));
         bytes
     }
 
@@ -54,6 +60,7 @@ impl Task {
         let [program, name, own_folder, folder] = <[OsString; 4]>::try_from(single).ok()?;
         let arguments = take_list(&mut rest)?;
         let environment = take_list(&mut rest)?;
+        let tree = Tree::from_words(take_list(&mut rest)?)?;
         rest.is_empty().then(|| Task {
             program: program.into(),
             name,
@@ -61,6 +68,7 @@ impl Task {
             environment,
             own_folder: own_folder.into(),
             folder: folder.into(),
+            tree,
         })
     }
 }
@@ -112,6 +120,7 @@ pub(crate) enum Step {
     Clone,
     UserMap,
     Folder,
+    Tree,
     Mounts,
     Task,
     Limits,
@@ -124,10 +133,11 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    const ALL: [Step; 12] = [
+    const ALL: [Step; 13] = [
         Step::Clone,
         Step::UserMap,
         Step::Folder,
+        Step::Tree,
         Step::Mounts,
         Step::Task,
         Step::Limits,
@@ -145,6 +155,7 @@ impl Step {
             Step::Clone => "a process in namespaces of its own",
             Step::UserMap => "mapping the user",
             Step::Folder => "giving the job its folder",
+            Step::Tree => "laying out the client's files",
             Step::Mounts => "hiding what the job must not see",
             Step::Task => "reading the task",
             Step::Limits => "setting limits",
@@ -225,12 +236,16 @@ mod tests {
             environment: vec!["PATH=/bin".into()],
             own_folder: "/tmp/j".into(),
             folder: "/tmp/j/root".into(),
+            tree: None,
         }
     }
 
     #[test]
     fn a_task_comes_back_as_it_was() {
         assert_eq!(Task::decode(&task().encode()), Some(task()));
+        let tree = Tree { root: "/j/r".into(), temporary: "/j/t".into(), layers: Vec::new() };
+        let with_tree = Task { tree: Some(tree), ..task() };
+        assert_eq!(Task::decode(&with_tree.encode()), Some(with_tree));
     }
 
     #[test]

@@ -50,14 +50,15 @@ pub struct View {
 
 /// What must not happen on a mount.
 #[derive(Clone, Copy, Debug)]
-struct Rules {
-    is_read_only: bool,
-    runs_nothing: bool,
+pub(crate) struct Rules {
+    pub(crate) is_read_only: bool,
+    pub(crate) runs_nothing: bool,
 }
 
 impl View {
     /// Everything to be read, each once: what lies in another of them is left out.
-    pub(crate) fn readable(&self) -> Vec<PathBuf> {
+    #[must_use]
+    pub fn readable(&self) -> Vec<PathBuf> {
         let mut found: Vec<PathBuf> = Vec::new();
         for path in SYSTEM.iter().map(Path::new).chain(self.more.iter().map(PathBuf::as_path)) {
             let is_there = std::fs::symlink_metadata(path).is_ok();
@@ -145,7 +146,7 @@ pub(crate) fn show_own_processes() -> io::Result<()> {
 }
 
 /// Where an absolute path lies below `root`.
-fn below(root: &Path, path: &Path) -> PathBuf {
+pub(crate) fn below(root: &Path, path: &Path) -> PathBuf {
     root.join(path.strip_prefix("/").unwrap_or(path))
 }
 
@@ -170,17 +171,23 @@ fn show(root: &Path, path: &Path) -> io::Result<()> {
 }
 
 /// A mount of `path`, in no place yet.
-fn tree(path: &Path) -> io::Result<rustix::fd::OwnedFd> {
+pub(crate) fn tree(path: &Path) -> io::Result<rustix::fd::OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     Ok(open_tree(CWD, path, flags)?)
 }
 
-fn put(tree: &rustix::fd::OwnedFd, place: &Path) -> io::Result<()> {
+/// A mount of `path` with all mounts in it, in no place yet.
+pub(crate) fn clone_all(path: &Path) -> io::Result<rustix::fd::OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
+    Ok(open_tree(CWD, path, flags | OpenTreeFlags::AT_RECURSIVE)?)
+}
+
+pub(crate) fn put(tree: &rustix::fd::OwnedFd, place: &Path) -> io::Result<()> {
     Ok(move_mount(tree, "", CWD, place, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?)
 }
 
 /// Adds rules to a mount, and with `all` to those below it.
-fn restrict(place: &Path, rules: Rules, all: bool) -> io::Result<()> {
+pub(crate) fn restrict(place: &Path, rules: Rules, all: bool) -> io::Result<()> {
     let mut attributes = libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV;
     let mut flags = MountFlags::BIND | MountFlags::NOSUID | MountFlags::NODEV;
     if rules.is_read_only {

@@ -11,7 +11,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use sandbox::{Failure, Level, Limits, Sandbox, Task, View};
+use sandbox::{Failure, Layer, LayerKind, Level, Limits, Sandbox, Task, Tree, View};
 
 /// Whom the tests are run as, besides root.
 const NOBODY: u32 = 65534;
@@ -82,14 +82,41 @@ impl World {
             ],
             folder: own_folder.clone(),
             own_folder,
+            tree: None,
         }
     }
 
     fn run(&self, program: &str, arguments: &[&str]) -> Done {
-        let task = self.task(program, arguments);
+        self.run_task(&self.task(program, arguments))
+    }
+
+    /// A task with a tree of these files, which are in `/w` then.
+    fn task_with_tree(&self, script: &str, files: &[&str], layers: &[(LayerKind, &str)]) -> Task {
+        let own = self.path("jobs/own");
+        let _ = std::fs::remove_dir_all(&own);
+        let task = self.task("/bin/sh", &["-c", script]);
+        for folder in ["root/w", "tmp"] {
+            std::fs::create_dir_all(own.join(folder)).unwrap();
+        }
+        for name in files {
+            let path = own.join("root").join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, "client's\n").unwrap();
+        }
+        let layer = |(kind, folder): &(LayerKind, &str)| {
+            let source = own.join("root").join(folder.trim_start_matches('/'));
+            std::fs::create_dir_all(&source).unwrap();
+            Layer { kind: *kind, folder: folder.into(), source }
+        };
+        let layers = layers.iter().map(layer).collect();
+        let tree = Tree { root: own.join("root"), temporary: own.join("tmp"), layers };
+        Task { folder: "/w".into(), tree: Some(tree), ..task }
+    }
+
+    fn run_task(&self, task: &Task) -> Done {
         let outputs = [self.path("stdout"), self.path("stderr")];
         let [stdout, stderr] = outputs.each_ref().map(|path| File::create(path).unwrap());
-        let started = self.sandbox.start(&task, stdout.as_fd(), stderr.as_fd());
+        let started = self.sandbox.start(task, stdout.as_fd(), stderr.as_fd());
         let status = started.and_then(|mut job| {
             loop {
                 if let Some(status) = job.status()? {
@@ -283,6 +310,81 @@ fn a_program_that_dies_by_a_signal_is_told_as_such(world: &World) {
     }
 }
 
+fn a_clients_files_are_seen_at_the_clients_names(world: &World) {
+    if !world.has_namespaces() {
+        assert!(!world.sandbox.lays_out_trees());
+        let done = world.run_task(&world.task_with_tree("exit 0", &[], &[]));
+        assert!(matches!(done.status, Err(Failure::Broken(_))), "{done:?}");
+        return;
+    }
+    assert!(world.sandbox.lays_out_trees());
+    let script = "pwd; cat a /opt/x/b; echo new > out; echo new > /opt/x/out; ls /; ls -A /tmp";
+    let done = world.run_task(&world.task_with_tree(script, &["w/a", "opt/x/b"], &[]));
+    assert!(done.stdout.starts_with("/w\nclient's\nclient's\n"), "{done:?}");
+    assert!(!done.stdout.contains("home") && !done.stdout.contains("root"), "{done:?}");
+    assert_eq!((done.exit_code(), done.stderr.as_str()), (0, ""));
+    for name in ["w/out", "opt/x/out"] {
+        let made = world.path("jobs/own/root").join(name);
+        assert_eq!(std::fs::read_to_string(made).unwrap(), "new\n");
+    }
+    let secret = world.path("secret");
+    std::fs::write(&secret, "secret").unwrap();
+    let script = format!("cat {} /etc/passwd {}", secret.display(), world.path("jobs/x").display());
+    let done = world.run_task(&world.task_with_tree(&script, &[], &[]));
+    assert_eq!((done.exit_code(), done.stdout.as_str()), (1, ""), "{done:?}");
+}
+
+fn folders_of_the_system_are_covered_as_told(world: &World) {
+    if !world.has_namespaces() {
+        return;
+    }
+    let files = ["usr/include/a.h", "usr/lib/gcc/b.h", "usr/src/c.h", "usr/share/doc/new/d.h"];
+    let layers = [
+        (LayerKind::Added, "/usr/share"),
+        (LayerKind::Hiding, "/usr/include"),
+        (LayerKind::Merged, "/usr/lib/gcc"),
+        (LayerKind::Writable, "/usr/src"),
+    ];
+    let script = "ls /usr/include /usr/src; cat /usr/lib/gcc/b.h /usr/share/doc/new/d.h; \
+                  ls -d /usr/lib/gcc/*/ /usr/share/doc/gcc*/ | head -c 12; echo x > /usr/src/out; \
+                  for place in /usr/include /usr/lib/gcc /usr/share /usr/bin /usr/lib /etc; do \
+                  (echo x > $place/x) 2>/dev/null && echo $place; done; exit 0";
+    let done = world.run_task(&world.task_with_tree(script, &files, &layers));
+    let expected = "/usr/include:\na.h\n\n/usr/src:\nc.h\nclient's\nclient's\n/usr/lib/gcc";
+    assert_eq!((done.exit_code(), done.stdout.as_str()), (0, expected), "{done:?}");
+    assert!(world.path("jobs/own/root/usr/src/out").exists());
+}
+
+fn nothing_of_a_clients_is_executed(world: &World) {
+    if !world.has_namespaces() {
+        return;
+    }
+    let script = "cp /bin/true /w/t; cp /bin/true $TMPDIR/t; cp /bin/true /usr/src/t; \
+                  /w/t; a=$?; $TMPDIR/t; b=$?; /usr/src/t; echo $a $b $?";
+    let mut task = world.task_with_tree(script, &[], &[(LayerKind::Writable, "/usr/src")]);
+    let own = world.path("jobs/own/tmp");
+    task.environment.push(format!("TMPDIR={}", own.display()).into());
+    let done = world.run_task(&task);
+    assert_eq!(done.stdout, "126 126 126\n", "{done:?}");
+}
+
+fn a_clients_links_do_not_move_the_systems_folders(world: &World) {
+    if !world.has_namespaces() {
+        return;
+    }
+    for (link, target) in [("usr", "/tmp"), ("proc", "w"), ("lib", "w"), ("etc", "/tmp")] {
+        let task = world.task_with_tree("echo ran", &[], &[]);
+        std::os::unix::fs::symlink(target, world.path("jobs/own/root").join(link)).unwrap();
+        let done = world.run_task(&task);
+        assert!(matches!(done.status, Err(Failure::Broken(_))), "{link}: {done:?}");
+    }
+    let outside = world.path("outside");
+    std::fs::create_dir_all(&outside).unwrap();
+    let mut task = world.task_with_tree("echo ran", &[], &[]);
+    task.tree.as_mut().unwrap().root = outside;
+    assert!(matches!(world.run_task(&task).status, Err(Failure::Broken(_))));
+}
+
 /// A test: what it shows, and how.
 type Test = (&'static str, fn(&World));
 
@@ -290,7 +392,7 @@ macro_rules! tests {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), $name as fn(&World))),*] };
 }
 
-const TESTS: [Test; 14] = tests![
+const TESTS: [Test; 18] = tests![
     a_job_has_its_folder_its_environment_and_its_status,
     what_cannot_be_executed_is_told_apart,
     nothing_outside_can_be_written,
@@ -305,6 +407,10 @@ const TESTS: [Test; 14] = tests![
     limits_are_set,
     compilers_make_what_they_make_outside,
     a_program_that_dies_by_a_signal_is_told_as_such,
+    a_clients_files_are_seen_at_the_clients_names,
+    folders_of_the_system_are_covered_as_told,
+    nothing_of_a_clients_is_executed,
+    a_clients_links_do_not_move_the_systems_folders,
 ];
 
 fn main() {

@@ -57,6 +57,8 @@ pub struct Plan {
     pub cases: std::ops::Range<usize>,
     /// Whose servers.
     pub server: Kind,
+    /// Whether servers preprocess where they can.
+    pub pump: bool,
 }
 
 /// Runs the cases of `plan` with files below `folder`, and counts. `show` gets every failure as
@@ -80,7 +82,7 @@ pub fn run(plan: &Plan, folder: &Path, show: &(dyn Fn(&str) + Sync)) -> Result<S
     std::thread::scope(|scope| {
         let workers: Vec<_> = (0..n_workers)
             .map(|number| {
-                let stand = Stand::new(folder, number, &servers);
+                let stand = Stand::new(folder, number, &servers, plan.pump);
                 let (next, summary, trees, failures) = (&next, &summary, &trees, &failures);
                 scope.spawn(move || -> Result<()> {
                     let stand = stand?;
@@ -125,7 +127,8 @@ fn again(plan: &Plan, number: usize) -> String {
         Kind::Ours => "",
         Kind::Original => " --server original",
     };
-    format!("cargo xtask identity --seed {} --only {number}{server}", plan.seed)
+    let mode = if plan.pump { " --mode pump" } else { "" };
+    format!("cargo xtask identity --seed {} --only {number}{server}{mode}", plan.seed)
 }
 
 fn start(folder: &Path, kind: Kind) -> Server {

@@ -29,6 +29,8 @@ pub(crate) enum Who {
 pub(crate) struct Account {
     /// How many of its jobs servers did.
     pub(crate) n_remote: usize,
+    /// How many of those they have preprocessed as well.
+    pub(crate) n_pumped: usize,
     /// The reason codes of the others.
     pub(crate) stayed: Vec<String>,
 }
@@ -45,14 +47,20 @@ pub(crate) struct Stand {
 }
 
 impl Stand {
-    pub(crate) fn new(folder: &Path, number: usize, servers: &[Server]) -> Result<Stand> {
+    pub(crate) fn new(
+        folder: &Path,
+        number: usize,
+        servers: &[Server],
+        pump: bool,
+    ) -> Result<Stand> {
+        let options = if pump { "/4" } else { "/4,lzo" };
         let own = |name: &str| folder.join(format!("{name}{number}"));
         let stand = Stand {
             root: own("case"),
             state: own("state"),
             temporary: own("tmp"),
             masquerade: own("masquerade"),
-            hosts: servers.iter().map(|server| server.host("/4,lzo")).collect::<Vec<_>>().join(" "),
+            hosts: servers.iter().map(|server| server.host(options)).collect::<Vec<_>>().join(" "),
         };
         for folder in [&stand.root, &stand.state, &stand.temporary, &stand.masquerade] {
             place::clear(folder)?;
@@ -86,7 +94,10 @@ impl Stand {
         let mut account = Account::default();
         for record in ledger.records {
             match record.place {
-                Place::Host(_) => account.n_remote += 1,
+                Place::Host(_) => {
+                    account.n_remote += 1;
+                    account.n_pumped += usize::from(record.code == "pumped");
+                }
                 Place::Here | Place::Nowhere => account.stayed.push(record.code),
             }
         }

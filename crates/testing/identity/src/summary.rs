@@ -22,6 +22,8 @@ pub struct Summary {
     pub n_succeeded: usize,
     /// How many were done by servers, after the client's ledger.
     pub n_remote: usize,
+    /// How many of those servers have preprocessed as well.
+    pub n_pumped: usize,
     /// How many compiles the servers say they have done.
     pub n_compiled_by_servers: usize,
     /// Why the others were done here: reason codes, and how many.
@@ -49,6 +51,7 @@ impl Summary {
         self.n_unstable += usize::from(verdict.is_unstable);
         if verdict.account.n_remote > 0 {
             self.n_remote += 1;
+            self.n_pumped += usize::from(verdict.account.n_pumped > 0);
         } else {
             let codes = verdict.account.stayed;
             let code = codes.first().map_or("no-record", String::as_str);
@@ -83,6 +86,9 @@ impl fmt::Display for Summary {
             f,
             "{n_remote:>6} done by servers (their logs: {n_compiled_by_servers} compiles)"
         )?;
+        if self.n_pumped > 0 {
+            writeln!(f, "{:>6} of these preprocessed there as well", self.n_pumped)?;
+        }
         let mut stayed: Vec<_> = self.stayed.iter().collect();
         stayed.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
         for (code, count) in stayed {

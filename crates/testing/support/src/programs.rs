@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// All programs of ours.
-const PROGRAMS: [&str; 5] =
-    ["distcc", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
+const PROGRAMS: [&str; 6] =
+    ["distcc", "distcc-agent", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
 
 /// The folder of the workspace.
 #[must_use]

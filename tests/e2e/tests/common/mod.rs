@@ -4,6 +4,7 @@
 pub(crate) mod daemon;
 pub(crate) mod held;
 pub(crate) mod running;
+pub(crate) mod tree;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

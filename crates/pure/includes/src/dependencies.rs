@@ -2,7 +2,8 @@
 
 /// The prerequisites of all rules of a dependency file as GCC and Clang write them, in the order in
 /// which they stand there. Source: the manuals of GCC (`-MQ`) and GNU make ("Rule Syntax").
-pub(crate) fn prerequisites(text: &[u8]) -> Vec<Vec<u8>> {
+#[must_use]
+pub fn prerequisites(text: &[u8]) -> Vec<Vec<u8>> {
     let mut names = Vec::new();
     let mut name = Vec::new();
     let mut is_in_targets = true;

@@ -1,0 +1,274 @@
+//! What a compile costs the client's processor: the compiler here, distcc 3.4 in plain and in pump
+//! mode, and ours in both, on one project in C and one in C++ with many headers.
+//!
+//!   pump [FOLDER]
+//!
+//! FOLDER has a `pump` of 3.4's that works; without it that one is left out.
+//!
+//! Counted is everything on the client's side: the client and all that it starts, and what runs
+//! beside it and stays (agent, include server). The servers are not. Times are the kernel's own
+//! account of processes. `first` is a first build, with an agent or include server that knows
+//! nothing; `further` the mean of the builds after it.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Stdio};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use identity::{Packages, Wanted};
+use support::{Kind, Server, ServerOptions, program};
+
+/// How many builds there are after the first.
+const N_FURTHER: usize = 3;
+
+/// How many compiles run at once.
+const N_JOBS: usize = 4;
+
+/// A project.
+struct Project {
+    name: &'static str,
+    compiler: &'static str,
+    flags: &'static str,
+    folder: PathBuf,
+    sources: Vec<String>,
+}
+
+/// What runs beside the clients and stays.
+enum Resident {
+    Nothing,
+    Process(u32),
+}
+
+/// A way to compile.
+struct Way {
+    name: &'static str,
+    /// What stands before the compiler.
+    prefix: Option<PathBuf>,
+    environment: Vec<(&'static str, OsString)>,
+    resident: fn(&Path) -> Result<Resident>,
+}
+
+/// Processor time a file.
+#[derive(Clone, Copy, Debug)]
+struct Cost {
+    first: Duration,
+    further: Duration,
+}
+
+fn main() -> Result<ExitCode> {
+    let world = tempfile::tempdir()?;
+    std::fs::set_permissions(
+        world.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )?;
+    let pump = std::env::args_os().nth(1).map(PathBuf::from);
+    let projects = fetch(world.path())?;
+    let servers = [("ours", Kind::Ours), ("original", Kind::Original)].map(|(name, kind)| {
+        let mut options = ServerOptions::new(kind);
+        options.n_jobs = N_JOBS;
+        Server::start(&world.path().join(name), &options)
+    });
+    let (ours, original) = (servers[0].host("/8"), servers[1].host("/8"));
+    for project in &projects {
+        println!("{}: {} files", project.name, project.sources.len());
+        println!("{:24}{:>12}{:>12}", "", "first", "further");
+        let way = |name, prefix: Option<&str>, hosts: &str, agent: &str| -> Result<Way> {
+            let state = world.path().join(format!("state {} {name}", project.name).replace(' ', "-"));
+            std::fs::create_dir_all(&state)?;
+            let environment = vec![
+                ("DISTCC_HOSTS", hosts.into()),
+                ("DISTCC_DIR", state.into_os_string()),
+                ("DISTCC_AGENT", agent.into()),
+                ("DISTCC_FALLBACK", "0".into()),
+            ];
+            Ok(Way { name, prefix: prefix.map(PathBuf::from), environment, resident: no_resident })
+        };
+        let distcc = program("distcc").display().to_string();
+        let mut costs = Vec::new();
+        let ways = [
+            way("compiled here", None, "", "0")?,
+            way("3.4, plain", Some("/usr/bin/distcc"), &format!("{original},lzo"), "0")?,
+            way("ours, plain", Some(&distcc), &format!("{ours},lzo"), "0")?,
+            Way { resident: agent, ..way("ours, pump", Some(&distcc), &ours, "1")? },
+        ];
+        for way in &ways {
+            costs.push(measure(project, way)?);
+            show(way.name, costs.last());
+        }
+        if let Some(folder) = &pump {
+            let way = way("3.4, pump", Some("/usr/bin/distcc"), &format!("{original},lzo,cpp"), "0")?;
+            let cost = with_include_server(folder, way, |way| measure(project, way))?;
+            show("3.4, pump", Some(&cost));
+            costs.push(cost);
+        }
+        compare(&costs);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show(name: &str, cost: Option<&Cost>) {
+    let Some(cost) = cost else { return };
+    let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
+    println!("{name:24}{:>12}{:>12}", millis(cost.first), millis(cost.further));
+}
+
+fn compare(costs: &[Cost]) {
+    let ratio = |a: Duration, b: Duration| b.as_secs_f64() / a.as_secs_f64().max(1e-9);
+    let [_, plain, _, ours, rest @ ..] = costs else { return };
+    println!("ours, pump, further: 1/{:.1} of 3.4 plain", ratio(ours.further, plain.further));
+    if let [pump] = rest {
+        println!("ours, pump, first:   1/{:.1} of 3.4 pump", ratio(ours.first, pump.first));
+        println!("ours, pump, further: 1/{:.1} of 3.4 pump", ratio(ours.further, pump.further));
+    }
+}
+
+fn fetch(world: &Path) -> Result<Vec<Project>> {
+    let wanted: [Wanted<'_>; 2] = [
+        ("lua-src", "\"=547.0.0\""),
+        ("harfbuzz-sys", "{ version = \"=0.6.1\", default-features = false }"),
+    ];
+    let packages = Packages::fetch(&world.join("sources"), &wanted)?;
+    let project = |name, compiler, flags, folder: PathBuf, extension: &str, start: &str| {
+        let mut sources = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if name.ends_with(extension) && name.starts_with(start) && !name.contains("main") {
+                sources.push(name);
+            }
+        }
+        sources.sort();
+        ensure!(!sources.is_empty(), "no sources in {}", folder.display());
+        Ok(Project { name, compiler, flags, folder, sources })
+    };
+    Ok(vec![
+        project(
+            "Lua (C)",
+            "gcc",
+            "-O0 -std=gnu99 -DLUA_USE_POSIX",
+            packages.folder("lua-src")?.join("lua-5.4.7"),
+            ".c",
+            "l",
+        )?,
+        project(
+            "HarfBuzz (C++)",
+            "g++",
+            "-O0 -std=c++11 -fno-exceptions -fno-rtti -DHAVE_PTHREAD",
+            packages.folder("harfbuzz-sys")?.join("harfbuzz/src"),
+            ".cc",
+            "hb-ot",
+        )?,
+    ])
+}
+
+fn measure(project: &Project, way: &Way) -> Result<Cost> {
+    let n_files = project.sources.len() as u32;
+    let first = build(project, way)?;
+    let mut further = Duration::ZERO;
+    for _ in 0..N_FURTHER {
+        further += build(project, way)?;
+    }
+    Ok(Cost { first: first / n_files, further: further / (n_files * N_FURTHER as u32) })
+}
+
+/// Compiles every source once, and says what that cost.
+fn build(project: &Project, way: &Way) -> Result<Duration> {
+    let state = way.environment.iter().find(|(name, _)| *name == "DISTCC_DIR");
+    let state = Path::new(state.map_or("".as_ref(), |(_, value)| value.as_os_str()));
+    let before = resident_time(&(way.resident)(state)?)?;
+    let next = AtomicUsize::new(0);
+    let total = Mutex::new(Ok(Duration::ZERO));
+    std::thread::scope(|scope| {
+        for _ in 0..N_JOBS {
+            scope.spawn(|| {
+                while let Some(source) =
+                    project.sources.get(next.fetch_add(1, Ordering::Relaxed))
+                {
+                    let took = compile(project, way, source);
+                    let mut total = total.lock().unwrap();
+                    match (&mut *total, took) {
+                        (Ok(total), Ok(took)) => *total += took,
+                        (total, Err(error)) => *total = Err(error),
+                        (Err(_), _) => {}
+                    }
+                }
+            });
+        }
+    });
+    let total = total.into_inner().unwrap()?;
+    let after = resident_time(&(way.resident)(state)?)?;
+    Ok(total + after.saturating_sub(before))
+}
+
+/// Compiles a source, and says what the process cost with all that it has waited for.
+fn compile(project: &Project, way: &Way, source: &str) -> Result<Duration> {
+    let object = format!("{source}.o");
+    let mut words: Vec<OsString> = way.prefix.iter().map(|path| path.into()).collect();
+    words.push(project.compiler.into());
+    words.extend(project.flags.split(' ').map(OsString::from));
+    words.extend(["-c", source, "-o", &object].map(OsString::from));
+    let mut command = Command::new(&words[0]);
+    command
+        .args(&words[1..])
+        .env_remove("MAKEFLAGS")
+        .envs(way.environment.iter().map(|(name, value)| (name, value)))
+        .current_dir(&project.folder)
+        .stdin(Stdio::null());
+    let child = command.spawn()?;
+    let (status, usage) = sys::usage::wait(child.id() as i32)?;
+    ensure!(status.success(), "{source} failed ({})", way.name);
+    Ok(usage.user + usage.system)
+}
+
+fn no_resident(_: &Path) -> Result<Resident> {
+    Ok(Resident::Nothing)
+}
+
+/// The agent of a state folder, as far as there is one.
+fn agent(state: &Path) -> Result<Resident> {
+    match std::fs::read_to_string(state.join("agent/lock")) {
+        Ok(text) => Ok(Resident::Process(text.trim().parse()?)),
+        Err(_) => Ok(Resident::Nothing),
+    }
+}
+
+fn resident_time(resident: &Resident) -> Result<Duration> {
+    let Resident::Process(pid) = resident else { return Ok(Duration::ZERO) };
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let rest = stat.rsplit_once(") ").context("an odd stat file")?.1;
+    let fields: Vec<&str> = rest.split(' ').collect();
+    let ticks: u64 = fields[11..15].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
+    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
+}
+
+/// Starts 3.4's include server, made by the folder's `pump`, for what `measure` does.
+fn with_include_server(
+    folder: &Path,
+    mut way: Way,
+    measure: impl FnOnce(&Way) -> Result<Cost>,
+) -> Result<Cost> {
+    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
+    let started = Command::new(folder.join("pump")).arg("--startup").envs(environment).output()?;
+    ensure!(started.status.success(), "pump --startup failed");
+    let text = String::from_utf8(started.stdout)?;
+    let value = |name: &str| -> Result<String> {
+        let start = format!("export {name}='");
+        let line = text.lines().find_map(|line| line.strip_prefix(&start));
+        Ok(line.and_then(|line| line.strip_suffix('\'')).context("pump says nothing")?.to_owned())
+    };
+    let pid: u32 = value("INCLUDE_SERVER_PID")?.parse()?;
+    for name in ["INCLUDE_SERVER_PID", "INCLUDE_SERVER_DIR", "INCLUDE_SERVER_PORT"] {
+        way.environment.push((name, value(name)?.into()));
+    }
+    INCLUDE_SERVER.store(pid as usize, Ordering::Relaxed);
+    way.resident = |_| Ok(Resident::Process(INCLUDE_SERVER.load(Ordering::Relaxed) as u32));
+    let measured = measure(&way);
+    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
+    let _ = Command::new(folder.join("pump")).arg("--shutdown").envs(environment).output();
+    measured
+}
+
+/// The process id of 3.4's include server.
+static INCLUDE_SERVER: AtomicUsize = AtomicUsize::new(0);
