@@ -177,7 +177,8 @@ impl Cell {
         if self.build.is_none() {
             lay_out_lua(&world.folder("sources"), &work)?;
         }
-        let local = self.build(&work, Command::new("sh").env_clear().env("CC", "gcc"), SYSTEM_PATH)?;
+        let local =
+            self.build(&work, Command::new("sh").env_clear().env("CC", "gcc"), SYSTEM_PATH)?;
         ensure!(local.outcome.code == 0, "the local build fails: {}", local.said());
         let options =
             ServerOptions { path: Some(there.search_path()), ..ServerOptions::new(self.server) };
@@ -248,7 +249,13 @@ impl Cell {
         Ok(Built { outcome, objects })
     }
 
-    fn judge(&self, local: &Built, pumped: &Built, here: &Recorder, there: &Recorder) -> Result<()> {
+    fn judge(
+        &self,
+        local: &Built,
+        pumped: &Built,
+        here: &Recorder,
+        there: &Recorder,
+    ) -> Result<()> {
         ensure!(pumped.outcome.code == 0, "exit {}", pumped.outcome.code);
         ensure!(!local.objects.is_empty(), "the local build makes no object");
         let is_wrong = self.is_proof() && self.build.is_some_and(|build| build.original_is_wrong);
@@ -320,9 +327,9 @@ fn original_pump(folder: &Path) -> Result<PathBuf> {
     std::fs::copy(own, server.join(module))?;
     let script = std::fs::read_to_string("/usr/bin/distcc-pump")?;
     let start = format!("include_server='{}'", server.join("include_server.py").display());
-    let lines = script.lines().map(|line| {
-        if line.starts_with("include_server=") { start.as_str() } else { line }
-    });
+    let lines = script
+        .lines()
+        .map(|line| if line.starts_with("include_server=") { start.as_str() } else { line });
     let pump = folder.join("pump");
     std::fs::write(&pump, lines.collect::<Vec<_>>().join("\n") + "\n")?;
     std::fs::set_permissions(&pump, std::fs::Permissions::from_mode(0o755))?;

@@ -35,7 +35,8 @@ fn command(world: &World, pump: &Path) -> Command {
 /// The include servers of a world.
 fn include_servers(world: &World) -> Vec<String> {
     let mut found = processes_using(world.path());
-    found.retain(|process| process.contains("include-server") || process.contains("include_server"));
+    found
+        .retain(|process| process.contains("include-server") || process.contains("include_server"));
     found
 }
 
@@ -69,7 +70,8 @@ fn standard_output_is_the_commands() {
 
 #[test]
 fn the_command_finds_distcc_and_an_include_server() {
-    let script = "test -S \"$INCLUDE_SERVER_PORT\"; echo $?; command -v distcc; echo \"$DISTCC_HOSTS\"
+    let script =
+        "test -S \"$INCLUDE_SERVER_PORT\"; echo $?; command -v distcc; echo \"$DISTCC_HOSTS\"
         echo \"pid=$INCLUDE_SERVER_PID\"";
     for program in pumps() {
         let location = World::new();
@@ -114,8 +116,7 @@ fn machines_that_answer_become_the_list() {
         let world = World::new();
         let server = world.server("server", &ServerOptions::new(Kind::Ours));
         let port = format!("-r{}", server.port);
-        let variables =
-            [("DISTCC_POTENTIAL_HOSTS", "127.0.0.1"), ("LSDISTCC_ARGS", port.as_str())];
+        let variables = [("DISTCC_POTENTIAL_HOSTS", "127.0.0.1"), ("LSDISTCC_ARGS", port.as_str())];
         let ran = pump(&world, &program, &variables, &["sh", "-c", "echo \"H=$DISTCC_HOSTS\""]);
         let expected = format!("H=--randomize 127.0.0.1:{},cpp,lzo\n", server.port);
         assert!(ran.stdout.contains(&expected), "{}: {}", program.display(), ran.stdout);
@@ -196,8 +197,7 @@ fn a_signal_ends_the_build_and_the_session() {
 fn nothing_stays_of_a_session_that_was_killed() {
     let world = World::new();
     let script = "echo \"$INCLUDE_SERVER_PORT\" > port; echo > ready; exec sleep 1000";
-    let mut child =
-        command(&world, &program("pump")).args(["sh", "-c", script]).spawn().unwrap();
+    let mut child = command(&world, &program("pump")).args(["sh", "-c", script]).spawn().unwrap();
     wait_until("the build runs", || world.has("ready"));
     let port = String::from_utf8(world.read("port")).unwrap();
     child.kill().unwrap();

@@ -1,5 +1,6 @@
 //! What a job reads, and what is sent for it.
 
+mod listing;
 mod survey;
 
 use std::collections::{HashMap, HashSet};
