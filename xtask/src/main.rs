@@ -97,8 +97,15 @@ fn write_options() -> Result<()> {
 }
 
 /// The programs that people get.
-const PROGRAMS: [&str; 6] =
-    ["distcc", "distcc-agent", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
+const PROGRAMS: [&str; 7] = [
+    "distcc",
+    "distcc-agent",
+    "distccd",
+    "distccmon-text",
+    "lsdistcc",
+    "pump",
+    "update-distcc-symlinks",
+];
 
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {

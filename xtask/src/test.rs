@@ -5,9 +5,10 @@ use anyhow::Result;
 use crate::{build_programs, cargo, debian, fuzz, soak, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 23] = [
+const PACKAGES: [&str; 24] = [
     "distcc",
     "distcc-pump",
+    "liblzo2-2",
     "makepkg",
     "fakeroot",
     "libarchive-tools",

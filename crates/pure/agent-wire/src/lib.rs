@@ -35,6 +35,8 @@ pub enum Request {
     /// Send this job, and all files that it may read, to the server at the other end of the
     /// descriptor that comes along.
     Send(Errand),
+    /// Tell what would be sent for this job; no descriptor comes along.
+    List(Errand),
     /// The server has answered the job that was sent last over this connection, with this list of the
     /// files that its compiler has read, as make reads it.
     Check {
@@ -85,6 +87,9 @@ pub enum Answer {
     },
     /// How it is going, as text; or that it will end.
     Status(Vec<u8>),
+    /// What would be sent, a line a thing: `FILE`, `SYMLINK` or `DIRECTORY` in ten columns, and its
+    /// name.
+    Listed(Vec<u8>),
 }
 
 /// Bytes that are no message.
@@ -117,14 +122,8 @@ impl Request {
         let mut writer = Writer::new();
         writer.word(GREETING);
         match self {
-            Request::Send(errand) => {
-                writer.kind(b's');
-                writer.word(&errand.folder);
-                writer.word(&errand.compiler);
-                writer.word(&errand.path);
-                writer.list(&errand.command);
-                writer.list(&errand.sent);
-            }
+            Request::Send(errand) => writer.errand(b's', errand),
+            Request::List(errand) => writer.errand(b'l', errand),
             Request::Check { dependencies } => {
                 writer.kind(b'c');
                 writer.word(dependencies);
@@ -145,13 +144,8 @@ impl Request {
             return Err(Nonsense::Stranger);
         }
         let request = match reader.kind()? {
-            b's' => Request::Send(Errand {
-                folder: reader.word()?.to_vec(),
-                compiler: reader.word()?.to_vec(),
-                path: reader.word()?.to_vec(),
-                command: reader.list()?,
-                sent: reader.list()?,
-            }),
+            b's' => Request::Send(reader.errand()?),
+            b'l' => Request::List(reader.errand()?),
             b'c' => Request::Check { dependencies: reader.word()?.to_vec() },
             b'?' => Request::Status,
             b'x' => Request::Stop,
@@ -195,6 +189,10 @@ impl Answer {
                 writer.kind(b'?');
                 writer.word(text);
             }
+            Answer::Listed(lines) => {
+                writer.kind(b'l');
+                writer.word(lines);
+            }
         }
         writer.finish()
     }
@@ -214,6 +212,7 @@ impl Answer {
             b'c' => Answer::Changed { file: reader.word()?.to_vec() },
             b'm' => Answer::Missed { file: reader.word()?.to_vec() },
             b'?' => Answer::Status(reader.word()?.to_vec()),
+            b'l' => Answer::Listed(reader.word()?.to_vec()),
             _ => return Err(Nonsense::Malformed),
         };
         reader.finish(answer)
@@ -255,6 +254,15 @@ impl Writer {
         self.bytes.extend(word);
     }
 
+    fn errand(&mut self, kind: u8, errand: &Errand) {
+        self.kind(kind);
+        self.word(&errand.folder);
+        self.word(&errand.compiler);
+        self.word(&errand.path);
+        self.list(&errand.command);
+        self.list(&errand.sent);
+    }
+
     fn list(&mut self, words: &[Vec<u8>]) {
         self.bytes.extend((words.len() as u32).to_le_bytes());
         words.iter().for_each(|word| self.word(word));
@@ -294,6 +302,16 @@ impl<'a> Reader<'a> {
     fn number(&mut self) -> Result<u64, Nonsense> {
         let bytes = self.word()?.try_into().map_err(|_| Nonsense::Malformed)?;
         Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn errand(&mut self) -> Result<Errand, Nonsense> {
+        Ok(Errand {
+            folder: self.word()?.to_vec(),
+            compiler: self.word()?.to_vec(),
+            path: self.word()?.to_vec(),
+            command: self.list()?,
+            sent: self.list()?,
+        })
     }
 
     fn list(&mut self) -> Result<Vec<Vec<u8>>, Nonsense> {
@@ -343,6 +361,7 @@ mod tests {
             Answer::Changed { file: b"a.h".to_vec() },
             Answer::Missed { file: Vec::new() },
             Answer::Status(b"fine".to_vec()),
+            Answer::Listed(b"FILE      /a.c\n".to_vec()),
         ] {
             assert_eq!(Answer::decode(&unframed(answer.encode())), Ok(answer));
         }
@@ -370,7 +389,8 @@ mod tests {
         ) {
             let errand = Errand { compiler: folder.clone(), folder, path, command, sent };
             let dependencies = errand.path.clone();
-            for request in [Request::Send(errand), Request::Check { dependencies }] {
+            let listed = Request::List(errand.clone());
+            for request in [Request::Send(errand), listed, Request::Check { dependencies }] {
                 prop_assert_eq!(Request::decode(&unframed(request.encode())), Ok(request));
             }
         }

@@ -11,6 +11,7 @@
 mod abilities;
 mod error;
 mod exit;
+mod include_request;
 mod lack;
 mod limits;
 pub mod lzo;
@@ -25,6 +26,7 @@ mod version;
 pub use abilities::{ABILITIES_QUESTION, Abilities};
 pub use error::WireError;
 pub use exit::Exit;
+pub use include_request::{IncludeRequest, IncludeRequestDecoder, encode_include_answer};
 pub use lack::Lack;
 pub use limits::Limits;
 pub use reply::{Reply, ReplyDecoder, WaitStatus};

@@ -13,7 +13,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use transport::{Connection, Patience, Sent};
 
 use crate::Context;
-use crate::plan::{Judgment, Plan};
+use crate::plan::{Doubt, Judgment, Plan};
 
 /// How long a client may say nothing: its server may compile for hours, and the client's end is seen
 /// when it comes.
@@ -54,6 +54,10 @@ impl<'a> Conversation<'a> {
         while let Some(message) = self.next_message()? {
             let answer = match Request::decode(&message) {
                 Ok(Request::Send(errand)) => self.send(errand),
+                Ok(Request::List(errand)) => match self.context.knowledge.plan(&errand) {
+                    Ok(plan) => Answer::Listed(plan.layout.listing()),
+                    Err(doubt) => told(doubt),
+                },
                 Ok(Request::Check { dependencies }) => self.check(&dependencies)?,
                 Ok(Request::Status) => Answer::Status(self.context.status().into_bytes()),
                 Ok(Request::Stop) => {
@@ -100,8 +104,7 @@ impl<'a> Conversation<'a> {
             Ok(plan) => plan,
             Err(doubt) => {
                 self.context.n_doubts.fetch_add(1, Ordering::Relaxed);
-                let text = doubt.text.into_bytes();
-                return Answer::Doubt { code: doubt.code.as_bytes().to_vec(), text };
+                return told(doubt);
             }
         };
         let mut descriptors = self.descriptors.drain(..);
@@ -150,6 +153,10 @@ impl<'a> Conversation<'a> {
             }
         })
     }
+}
+
+fn told(doubt: Doubt) -> Answer {
+    Answer::Doubt { code: doubt.code.as_bytes().to_vec(), text: doubt.text.into_bytes() }
 }
 
 fn invalid(nonsense: Nonsense) -> io::Error {

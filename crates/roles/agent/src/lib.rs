@@ -12,6 +12,8 @@ mod conversation;
 mod door;
 mod files;
 mod identity;
+mod include_server;
+mod mirror;
 mod names;
 mod plan;
 mod search;
@@ -22,6 +24,7 @@ mod tree;
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -80,6 +83,7 @@ impl Context {
 const USAGE: &str = "\
 usage: distcc-agent [--foreground]
        distcc-agent --status | --stop | --version | --help
+       distcc-agent --include-server FOLDER
 
 Knows the files that the compiles of one user read, and sends them to servers for distcc, which starts
 it by itself. It ends after DISTCC_AGENT_IDLE seconds (600) without work.
@@ -87,11 +91,14 @@ it by itself. It ends after DISTCC_AGENT_IDLE seconds (600) without work.
   --foreground  stay in the foreground, and log to standard error
   --status      say how it is going
   --stop        end the agent that is running
+  --include-server FOLDER
+                serve clients of distcc 3.4 at FOLDER/socket; pump does this
 ";
 
 /// What the command line asks for.
 enum Asked {
     Start { in_background: bool },
+    ServeIncludes { folder: PathBuf },
     Status,
     Stop,
     Say(String),
@@ -104,6 +111,7 @@ fn read(args: impl Iterator<Item = OsString>) -> Result<Asked, lexopt::Error> {
     while let Some(arg) = parser.next()? {
         asked = match arg {
             Long("foreground") => Asked::Start { in_background: false },
+            Long("include-server") => Asked::ServeIncludes { folder: parser.value()?.into() },
             Long("status") => Asked::Status,
             Long("stop") => Asked::Stop,
             Long("version") => {
@@ -120,6 +128,7 @@ fn read(args: impl Iterator<Item = OsString>) -> Result<Asked, lexopt::Error> {
 pub fn main(args: impl Iterator<Item = OsString>, settings: &Settings) -> ExitCode {
     let done = match read(args) {
         Ok(Asked::Start { in_background }) => door::serve(settings, in_background),
+        Ok(Asked::ServeIncludes { folder }) => include_server::serve(settings, &folder),
         Ok(Asked::Status) => door::ask(settings, &agent_wire::Request::Status).map(show),
         Ok(Asked::Stop) => door::ask(settings, &agent_wire::Request::Stop).map(drop),
         Ok(Asked::Say(text)) => {

@@ -1,5 +1,8 @@
 //! What a job reads, and what is sent for it.
 
+mod listing;
+mod survey;
+
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt;
@@ -20,6 +23,8 @@ use crate::names::absolute;
 use crate::search::search;
 use crate::setting::{Key, Setting, SettingTable};
 use crate::tree::{Places, Tree};
+use survey::Remarks;
+pub(crate) use survey::{Copied, Survey};
 
 /// How long what was looked at counts as looked at, before it is sent. Whatever has changed since is
 /// found afterwards; this keeps the waste small that an edited header makes.
@@ -108,6 +113,14 @@ struct Core {
     files: FileTable,
     places: Places,
     groups: HashMap<GroupKey, Group>,
+    remarks: Remarks,
+}
+
+/// What is known for certain of what a job reads.
+struct Settled {
+    key: GroupKey,
+    closure: Arc<Closure>,
+    layout: Arc<Layout>,
 }
 
 /// What compiles have in common that search alike.
@@ -132,6 +145,7 @@ impl Knowledge {
             files: FileTable::new(most_body_bytes),
             places: Places::default(),
             groups: HashMap::new(),
+            remarks: Remarks::default(),
         };
         Knowledge { settings: SettingTable::default(), core: Mutex::new(core) }
     }
@@ -147,6 +161,14 @@ impl Knowledge {
 
     /// What is to be sent for a job.
     pub(crate) fn plan(&self, errand: &Errand) -> Result<Plan, Doubt> {
+        let (reading, setting) = self.read(errand)?;
+        let mut core = self.core();
+        core.keep_small();
+        core.plan(errand, &reading, &setting)
+    }
+
+    /// What the command says, and what its compiler has by itself.
+    fn read(&self, errand: &Errand) -> Result<(Reading, Arc<Setting>), Doubt> {
         let words: Vec<OsString> =
             errand.command.iter().map(|word| OsString::from_vec(word.clone())).collect();
         let reading = Reading::of(&words).map_err(|word| Doubt {
@@ -158,9 +180,7 @@ impl Knowledge {
             .map_err(|error| error.to_string())
             .and_then(|key| self.settings.get(&key))
             .map_err(|text| Doubt { code: "compiler-silent", text })?;
-        let mut core = self.core();
-        core.keep_small();
-        core.plan(errand, &reading, &setting)
+        Ok((reading, setting))
     }
 
     /// Whether what a compiler has read, as a dependency file tells it, was sent and is the same.
@@ -214,6 +234,19 @@ impl Core {
         reading: &Reading,
         setting: &Setting,
     ) -> Result<Plan, Doubt> {
+        let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
+        let settled = self.settle(errand, reading, setting, fresh)?;
+        self.gather(errand, settled.layout)
+    }
+
+    /// What a job reads, as it has been since `since`.
+    fn settle(
+        &mut self,
+        errand: &Errand,
+        reading: &Reading,
+        setting: &Setting,
+        since: Instant,
+    ) -> Result<Settled, Doubt> {
         let compile = compile(reading);
         let mut changed = Vec::new();
         for _ in 0..MOST_TRIES {
@@ -231,13 +264,12 @@ impl Core {
                 });
             }
             let layout = self.layout(&key, &closure, reading)?;
-            let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
-            if let Some(name) = self.files.find_change(&layout.files, &layout.folders, fresh) {
+            if let Some(name) = self.files.find_change(&layout.files, &layout.folders, since) {
                 self.forget();
                 changed = name;
                 continue;
             }
-            return self.gather(errand, layout);
+            return Ok(Settled { key, closure, layout });
         }
         let name = String::from_utf8_lossy(&changed).into_owned();
         Err(Doubt { code: "files-change", text: format!("{name} changes all the time") })

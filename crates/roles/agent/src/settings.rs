@@ -15,6 +15,8 @@ const MOST_BODY_BYTES: usize = 512 << 20;
 pub struct Settings {
     pub(crate) state_dir: Option<OsString>,
     pub(crate) home: Option<OsString>,
+    /// Where compilers are looked for.
+    pub(crate) path: OsString,
     pub(crate) temporary: PathBuf,
     pub(crate) idle: Duration,
     pub(crate) most_body_bytes: usize,
@@ -36,6 +38,7 @@ impl Settings {
         Settings {
             state_dir: full("DISTCC_DIR"),
             home: full("HOME"),
+            path: full("PATH").unwrap_or_else(|| "/usr/bin:/bin".into()),
             temporary: full("TMPDIR").unwrap_or_else(|| "/tmp".into()).into(),
             idle: number("DISTCC_AGENT_IDLE").map_or(IDLE, Duration::from_secs),
             most_body_bytes: wished.unwrap_or(MOST_BODY_BYTES.min(eighth)),

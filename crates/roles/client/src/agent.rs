@@ -69,6 +69,15 @@ impl Agent {
         self.answer()
     }
 
+    /// Has the agent tell what would be sent for a job.
+    ///
+    /// # Errors
+    /// As for [`Agent::send`].
+    pub(crate) fn list(&mut self, errand: Errand) -> io::Result<Answer> {
+        self.stream.write_all(&Request::List(errand).encode())?;
+        self.answer()
+    }
+
     /// Has the agent judge what the server's compiler has read for the job sent last.
     ///
     /// # Errors

@@ -15,6 +15,8 @@ pub(crate) enum Invocation {
     Masquerade(Vec<OsString>),
     /// `--explain` and the words after it.
     Explain(Vec<OsString>),
+    /// `--scan-includes` and the words after it.
+    ScanIncludes(Vec<OsString>),
     /// `--report` and the words after it.
     Report(Vec<OsString>),
     /// Nothing that makes sense, and why.
@@ -29,7 +31,6 @@ pub(crate) enum OwnCommand {
     ShowHosts,
     Slots,
     ShowPrincipal,
-    ScanIncludes,
 }
 
 /// The compiler that `distcc ARGS...` without a compiler means. Source: distcc(1) 3.4.
@@ -55,7 +56,9 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
         b"--explain" => return Invocation::Explain(words.split_off(2)),
         b"--report" => return Invocation::Report(words.split_off(2)),
         b"--show-principal" => OwnCommand::ShowPrincipal,
-        b"--scan-includes" if words.len() > 2 => OwnCommand::ScanIncludes,
+        b"--scan-includes" if words.len() > 2 => {
+            return Invocation::ScanIncludes(words.split_off(2));
+        }
         b"--scan-includes" => {
             return Invocation::Usage("`--scan-includes` lacks its command".to_owned());
         }
@@ -123,7 +126,7 @@ mod tests {
         check("distcc --report --json", "Report([\"--json\"])");
         check("gcc --version", "gcc --version");
         check("distcc --show-principal", "Own(ShowPrincipal)");
-        check("distcc --scan-includes gcc -c a.c", "Own(ScanIncludes)");
+        check("distcc --scan-includes gcc -c a.c", "ScanIncludes([\"gcc\", \"-c\", \"a.c\"])");
         check("distcc --scan-includes", "Usage(\"`--scan-includes` lacks its command\")");
         check("distcc", "Usage(\"no command given\")");
     }

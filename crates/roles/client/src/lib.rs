@@ -31,6 +31,7 @@ mod remote;
 mod report;
 mod response_files;
 mod saved_temps;
+mod scan_includes;
 mod settings;
 mod several;
 mod slots;
@@ -137,6 +138,10 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCod
         Invocation::Explain(words) => {
             let context = Context::open(settings, log);
             explain::run(&context, words)
+        }
+        Invocation::ScanIncludes(words) => {
+            let context = Context::open(settings, log);
+            scan_includes::run(&context, &words)
         }
         Invocation::Report(words) => report::run(&words, &settings, &log),
         Invocation::Usage(text) => {

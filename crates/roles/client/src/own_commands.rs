@@ -23,7 +23,7 @@ usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that g
                                         what became of the jobs of the last build, and why
        distcc --show-principal          print DISTCC_PRINCIPAL
        distcc --scan-includes [COMPILER] ARGUMENTS...
-                                        what pump mode would send: not supported yet
+                                        what pump mode sends, a line a thing
        distcc --help | --version
 
 Called by another name, as through a link named `gcc`, distcc is that compiler.
@@ -46,10 +46,6 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
             Some(name) => format!("Principal is\t: {}\n", clean(&name.to_string_lossy())),
             None => "Principal\t: Not Set.\n".to_owned(),
         },
-        OwnCommand::ScanIncludes => {
-            log.error("--scan-includes lists what pump mode would send, and there is none yet", "");
-            return Exit::FAILED;
-        }
         OwnCommand::ShowHosts | OwnCommand::Slots => match whole_list(settings, log) {
             Ok(found) if found.list.hosts.is_empty() => {
                 log.error("the host list is empty", "name servers in it: HOST/LIMIT ...");

@@ -128,7 +128,11 @@ impl Pump {
     }
 }
 
-fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result<Errand, String> {
+/// A job, as far as the agent has to know it; `words` is the command for the server.
+///
+/// # Errors
+/// Why nobody can do the job in pump mode.
+pub(crate) fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result<Errand, String> {
     let command = job.whole.as_ref().ok_or("the source is preprocessed already")?;
     let compiler = context.find(&command[0]).map_err(|error| error.to_string())?;
     let folder = form::working_folder(context.settings.working_folder.as_deref())

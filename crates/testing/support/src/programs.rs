@@ -5,8 +5,15 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// All programs of ours.
-const PROGRAMS: [&str; 6] =
-    ["distcc", "distcc-agent", "distccd", "distccmon-text", "lsdistcc", "update-distcc-symlinks"];
+const PROGRAMS: [&str; 7] = [
+    "distcc",
+    "distcc-agent",
+    "distccd",
+    "distccmon-text",
+    "lsdistcc",
+    "pump",
+    "update-distcc-symlinks",
+];
 
 /// The folder of the workspace.
 #[must_use]
