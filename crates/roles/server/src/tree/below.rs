@@ -37,6 +37,12 @@ impl Below {
         Ok(Below { root: openat(CWD, root, FOLDER, Mode::empty())?, last: None, n_made: 0 })
     }
 
+    /// A new folder of this name in `folder`.
+    pub(crate) fn new_in(folder: &OwnedFd, name: &str) -> io::Result<Below> {
+        mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+        Ok(Below { root: openat(folder, name, FOLDER, Mode::empty())?, last: None, n_made: 0 })
+    }
+
     /// The same, with no more open than needs be.
     pub(crate) fn at_rest(self) -> Below {
         Below { last: None, ..self }
