@@ -187,11 +187,21 @@ impl<'a> Tree<'a> {
         }
         let source = if self.below(2) == 0 { "src/main.c" } else { "src/main.cc" };
         let body = self.body(source, 14);
-        std::fs::write(self.folder.join(source), format!("{MACROS}{body}"))?;
-        let mut options: Vec<String> =
-            ["-iquotequote", "-Iinc", "-Isys", "-idirafterafter", "-DM0=1", "-DM1(x)=x", "-UM2"]
-                .map(str::to_owned)
-                .into();
+        std::fs::write(self.folder.join(source), body)?;
+        std::fs::write(self.folder.join("macros.h"), MACROS)?;
+        let mut options: Vec<String> = [
+            "-imacros",
+            "macros.h",
+            "-iquotequote",
+            "-Iinc",
+            "-Isys",
+            "-idirafterafter",
+            "-DM0=1",
+            "-DM1(x)=x",
+            "-UM2",
+        ]
+        .map(str::to_owned)
+        .into();
         for name in ["-include", "-imacros"] {
             if self.below(4) == 0 && !self.files.is_empty() {
                 let at = self.below(self.files.len());

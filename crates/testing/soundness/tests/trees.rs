@@ -5,7 +5,7 @@ use soundness::{Judge, Outcome, torture};
 use support::World;
 
 /// How many trees; each is judged with both compilers.
-const N_TREES: u64 = 40;
+const N_TREES: u64 = 150;
 
 #[test]
 fn a_copy_with_the_closure_alone_is_read_as_the_whole_tree_is() {

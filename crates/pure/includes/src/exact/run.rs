@@ -193,6 +193,19 @@ impl Exact {
     }
 }
 
+/// Makes of what was kept on one way what was kept on any of two.
+fn join_pushed(one: &mut QuickMap<u32, Option<Vec<u32>>>, other: &QuickMap<u32, Option<Vec<u32>>>) {
+    let names: Vec<u32> = one.keys().chain(other.keys()).copied().collect();
+    for name in names {
+        let kept = |map: &QuickMap<u32, Option<Vec<u32>>>| {
+            map.get(&name).cloned().unwrap_or_else(|| Some(Vec::new()))
+        };
+        if kept(one) != kept(other) {
+            one.insert(name, None);
+        }
+    }
+}
+
 /// The macros of the command line as directives.
 fn options_text(compile: &Compile) -> Vec<u8> {
     let mut text = Vec::new();
@@ -238,7 +251,8 @@ struct State<'a> {
     /// Changes of codes, oldest first: the name, and the code before.
     journal: Vec<(u32, u32)>,
     n_journals: usize,
-    pushed: QuickMap<u32, Vec<u32>>,
+    /// What `push_macro` has kept of a name; `None`: it cannot be known.
+    pushed: QuickMap<u32, Option<Vec<u32>>>,
     /// For the expansion that is going on: which of the codes of a name is taken, and how many
     /// there are.
     taken: Vec<(u32, usize, usize)>,
@@ -500,13 +514,20 @@ impl Run<'_> {
             }
             Item::PushMacro(name) => {
                 let code = self.state.code(*name);
-                self.state.pushed.entry(*name).or_default().push(code);
-            }
-            Item::PopMacro(name) => {
-                if let Some(code) = self.state.pushed.get_mut(name).and_then(Vec::pop) {
-                    self.state.set(*name, code);
+                let kept = self.state.pushed.entry(*name).or_insert_with(|| Some(Vec::new()));
+                if let Some(kept) = kept {
+                    kept.push(code);
                 }
             }
+            Item::PopMacro(name) => match self.state.pushed.get_mut(name) {
+                None => {}
+                Some(None) => self.state.set(*name, ANYTHING),
+                Some(Some(kept)) => {
+                    if let Some(code) = kept.pop() {
+                        self.state.set(*name, code);
+                    }
+                }
+            },
             Item::OtherName => {
                 if let Some(frame) = self.state.frames.last_mut() {
                     frame.has_other_name = true;
@@ -618,7 +639,10 @@ impl Run<'_> {
                 state.codes[name as usize] = code;
             }
             let after = std::mem::replace(&mut state.pushed, pushed.clone());
-            state.is_failed |= *pushed_after.get_or_insert_with(|| after.clone()) != after;
+            match &mut pushed_after {
+                None => pushed_after = Some(after),
+                Some(pushed) => join_pushed(pushed, &after),
+            }
             if let Some(frame) = state.frames.last_mut() {
                 has_other_name |= frame.has_other_name;
                 frame.has_other_name = other_name;
