@@ -185,6 +185,7 @@ impl Exact {
             scripts: &mut self.scripts,
             dialect: self.dialect,
             is_cpp: self.is_cpp,
+            once_names: QuickMap::default(),
             n_deep: 0,
         };
         run.items(&options);
@@ -465,6 +466,8 @@ struct Run<'a> {
     scripts: &'a mut QuickMap<FileId, Arc<Vec<Item>>>,
     dialect: Dialect,
     is_cpp: bool,
+    /// Files that are not to be read again, at least on one way.
+    once_names: QuickMap<FileId, u32>,
     n_deep: usize,
 }
 
@@ -508,7 +511,9 @@ impl Run<'_> {
             }
             Item::Computed { kind, is_import, line } => self.computed(*kind, *is_import, line),
             Item::Once => {
-                if let Some(name) = self.once_name() {
+                let place = self.state.frames.last().map(|frame| frame.place);
+                if let Some(file) = place.and_then(|place| self.state.places.file(place)) {
+                    let name = self.once_name(file);
                     self.state.set(name, DEFINED);
                 }
             }
@@ -677,11 +682,11 @@ impl Run<'_> {
         }
     }
 
-    /// The name that is defined when the current file is not to be read again.
-    fn once_name(&mut self) -> Option<u32> {
-        let place = self.state.frames.last()?.place;
-        let FileId(id) = self.state.places.file(place)?;
-        Some(self.words.number(format!("once {id}").as_bytes()))
+    /// The name that is defined when a file is not to be read again.
+    fn once_name(&mut self, file: FileId) -> u32 {
+        let words = &mut *self.words;
+        let make = || words.number(format!("once {}", file.0).as_bytes());
+        *self.once_names.entry(file).or_insert_with(make)
     }
 
     fn computed(&mut self, kind: IncludeKind, is_import: bool, line: &Arc<[Token]>) {
@@ -781,15 +786,14 @@ impl Run<'_> {
             true => self.state.places.shorter(place, self.state.files),
             false => None,
         };
-        let FileId(id) = file;
-        let once = self.words.known(format!("once {id}").as_bytes());
+        let once = self.once_names.get(&file).copied();
         let is_once = once.map_or(Some(false), |once| self.is_defined(once));
         let frame = Frame { place, way, shorter, has_other_name: false };
         match is_once {
             // The same content may be another file, which compilers tell apart differently.
             Some(true) if !is_first => {}
             Some(false) if is_import && is_first => {
-                let name = self.words.number(format!("once {id}").as_bytes());
+                let name = self.once_name(file);
                 self.state.set(name, DEFINED);
                 self.read(file, frame);
             }
