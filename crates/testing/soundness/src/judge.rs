@@ -1,6 +1,6 @@
 //! Units judged: is everything that the compiler reads in the closure?
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -67,6 +67,14 @@ impl Judge {
     /// When a compiler cannot be asked.
     pub fn judge(&mut self, unit: &Unit) -> Result<Verdict> {
         let Some(read) = unit.opened()? else { return Ok(Verdict::NotCompiled) };
+        self.compare(unit, &read)
+    }
+
+    /// Judges one unit that reads these files.
+    ///
+    /// # Errors
+    /// When a compiler cannot be asked.
+    pub fn compare(&mut self, unit: &Unit, read: &BTreeSet<Vec<u8>>) -> Result<Verdict> {
         let closure = self.closure(unit)?;
         if !closure.doubts.is_empty() {
             let mut doubts: Vec<_> = closure.doubts.iter().map(|(_, doubt)| *doubt).collect();

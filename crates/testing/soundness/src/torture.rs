@@ -4,10 +4,9 @@
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
 use std::path::{Component, Path, PathBuf};
-use std::process::Command;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::judge::{Judge, Verdict};
 use crate::unit::Unit;
@@ -40,7 +39,10 @@ pub fn torture(
     judge.forget();
     let mut tree = Tree::new(seed, &whole);
     let unit = tree.make(compiler)?;
-    match judge.judge(&unit)? {
+    let Some((expected, read)) = unit.preprocessed(&whole)? else {
+        return Ok(Outcome::NotCompiled);
+    };
+    match judge.compare(&unit, &read)? {
         Verdict::NotCompiled => return Ok(Outcome::NotCompiled),
         Verdict::Doubted(_) => return Ok(Outcome::Doubted),
         Verdict::Missed(names) => {
@@ -55,7 +57,7 @@ pub fn torture(
     for name in &closure.files {
         copy_file(&whole, &copy, std::str::from_utf8(name)?)?;
     }
-    let (expected, found) = (preprocessed(&unit, &whole)?, preprocessed(&unit, &copy)?);
+    let found = unit.preprocessed(&copy)?.map(|(text, _)| text).unwrap_or_default();
     ensure!(
         expected == found,
         "seed {seed}, {compiler}: the copy is read differently:\n{}\nexpected:\n{}\nfound:\n{}",
@@ -64,25 +66,6 @@ pub fn torture(
         String::from_utf8_lossy(&found),
     );
     Ok(Outcome::Same)
-}
-
-fn preprocessed(unit: &Unit, folder: &Path) -> Result<Vec<u8>> {
-    let output = Command::new(unit.compiler)
-        .args(unit.options.iter())
-        .args(["-w", "-E", "-P", &unit.source])
-        .current_dir(folder)
-        .output()
-        .context("could not start the compiler")?;
-    let mut text = output.stdout;
-    text.extend(
-        output
-            .status
-            .code()
-            .map(|code| format!("exit code {code}"))
-            .unwrap_or_default()
-            .into_bytes(),
-    );
-    Ok(text)
 }
 
 /// Puts a file of the tree into the copy, and the links by which it is named.
@@ -187,11 +170,21 @@ impl<'a> Tree<'a> {
         }
         let source = if self.below(2) == 0 { "src/main.c" } else { "src/main.cc" };
         let body = self.body(source, 14);
-        std::fs::write(self.folder.join(source), format!("{MACROS}{body}"))?;
-        let mut options: Vec<String> =
-            ["-iquotequote", "-Iinc", "-Isys", "-idirafterafter", "-DM0=1", "-DM1(x)=x", "-UM2"]
-                .map(str::to_owned)
-                .into();
+        std::fs::write(self.folder.join(source), body)?;
+        std::fs::write(self.folder.join("macros.h"), MACROS)?;
+        let mut options: Vec<String> = [
+            "-imacros",
+            "macros.h",
+            "-iquotequote",
+            "-Iinc",
+            "-Isys",
+            "-idirafterafter",
+            "-DM0=1",
+            "-DM1(x)=x",
+            "-UM2",
+        ]
+        .map(str::to_owned)
+        .into();
         for name in ["-include", "-imacros"] {
             if self.below(4) == 0 && !self.files.is_empty() {
                 let at = self.below(self.files.len());

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use super::expression::OPERATORS;
 use super::macros::{BuiltIn, Function, Macro};
 use super::token::{Kind, Token, tokens};
 use crate::facts::Include;
@@ -57,7 +58,11 @@ pub(crate) struct Signs {
 }
 
 impl Signs {
+    /// The first words of all.
     pub(crate) fn new(words: &mut Names) -> Signs {
+        for (operator, _) in OPERATORS {
+            words.number(operator);
+        }
         Signs {
             open: words.number(b"("),
             close: words.number(b")"),
@@ -84,6 +89,8 @@ struct Context {
     at: usize,
     /// The macro whose expansion it is.
     of: Option<u32>,
+    /// Whether blanks stand before what is expanded.
+    has_space: bool,
     /// Whether nothing beyond its end is read.
     is_closed: bool,
 }
@@ -107,7 +114,7 @@ impl<'a> Expansion<'a> {
         words: &'a mut Names,
         signs: Signs,
     ) -> Expansion<'a> {
-        let first = Context { tokens: line, at: 0, of: None, is_closed: true };
+        let first = Context { tokens: line, at: 0, of: None, has_space: false, is_closed: true };
         Expansion { lookup, words, signs, contexts: vec![first], busy: Vec::new(), depth: 0 }
     }
 
@@ -138,6 +145,9 @@ impl<'a> Expansion<'a> {
             if let Some(token) = context.tokens.get(context.at) {
                 context.at += 1;
                 let mut token = *token;
+                if context.at == 1 && context.of.is_some() {
+                    token.has_space = context.has_space;
+                }
                 // Whoever reads it while its macro is busy finds a name that stays one.
                 if token.kind == Kind::Name && self.busy.contains(&token.word) {
                     token.is_painted = true;
@@ -162,7 +172,7 @@ impl<'a> Expansion<'a> {
 
     fn put_back(&mut self, token: Token) {
         let tokens = Arc::new([token]);
-        self.contexts.push(Context { tokens, at: 0, of: None, is_closed: false });
+        self.contexts.push(Context { tokens, at: 0, of: None, has_space: false, is_closed: false });
     }
 
     /// The next token of the expansion.
@@ -182,8 +192,12 @@ impl<'a> Expansion<'a> {
             };
             match meaning {
                 Macro::Plain(body) => {
-                    let body = self.pasted(&body, token.has_space)?;
-                    self.enter(token.word, body);
+                    let paste = self.signs.paste;
+                    let body = match body.iter().any(|token| token.word == paste) {
+                        true => self.pasted(&body)?.into(),
+                        false => body,
+                    };
+                    self.enter(token, body);
                 }
                 Macro::Function(function) => {
                     if !self.call(token, &function)? {
@@ -203,14 +217,14 @@ impl<'a> Expansion<'a> {
         }
     }
 
-    fn enter(&mut self, name: u32, tokens: Vec<Token>) {
-        self.busy.push(name);
-        let tokens = tokens.into();
-        self.contexts.push(Context { tokens, at: 0, of: Some(name), is_closed: false });
+    fn enter(&mut self, name: Token, tokens: Arc<[Token]>) {
+        self.busy.push(name.word);
+        let (of, has_space) = (Some(name.word), name.has_space);
+        self.contexts.push(Context { tokens, at: 0, of, has_space, is_closed: false });
     }
 
     /// The body of a macro without parameters, with `##` carried out.
-    fn pasted(&mut self, body: &[Token], has_space: bool) -> Result<Vec<Token>, Unclear> {
+    fn pasted(&mut self, body: &[Token]) -> Result<Vec<Token>, Unclear> {
         let mut made: Vec<Token> = Vec::with_capacity(body.len());
         let mut at = 0;
         while at < body.len() {
@@ -224,9 +238,6 @@ impl<'a> Expansion<'a> {
                 made.push(body[at]);
                 at += 1;
             }
-        }
-        if let Some(first) = made.first_mut() {
-            first.has_space = has_space;
         }
         Ok(made)
     }
@@ -244,11 +255,8 @@ impl<'a> Expansion<'a> {
             None => return Ok(false),
         }
         let arguments = self.arguments(function)?;
-        let mut body = self.substituted(function, &arguments)?;
-        if let Some(first) = body.first_mut() {
-            first.has_space = name.has_space;
-        }
-        self.enter(name.word, body);
+        let body = self.substituted(function, &arguments)?;
+        self.enter(name, body.into());
         Ok(true)
     }
 
@@ -389,7 +397,7 @@ impl<'a> Expansion<'a> {
             return Err(Unclear);
         }
         let tokens: Arc<[Token]> = argument.into();
-        self.contexts.push(Context { tokens, at: 0, of: None, is_closed: true });
+        self.contexts.push(Context { tokens, at: 0, of: None, has_space: false, is_closed: true });
         let n_contexts = self.contexts.len();
         self.depth += 1;
         let mut made = Vec::new();

@@ -1,7 +1,5 @@
 //! What `#if` asks: arithmetic, `defined`, and questions for files.
 
-use std::sync::Arc;
-
 use super::expand::{Expansion, Signs, Unclear};
 use super::token::{Kind, Token};
 use crate::facts::{Include, IncludeKind, Operand};
@@ -41,61 +39,80 @@ pub(crate) fn holds(expansion: Expansion<'_>, signs: Signs, is_cpp: bool) -> Ans
     }
 }
 
-/// A token, and its spelling.
-type Spelled = (Token, Arc<[u8]>);
-
 struct Reader<'a> {
     expansion: Expansion<'a>,
     signs: Signs,
     is_cpp: bool,
-    /// The token that was read ahead, and its spelling.
-    ahead: Option<Spelled>,
+    /// The token that was read ahead.
+    ahead: Option<Token>,
     depth: usize,
 }
 
-/// Operators of two sides, and how strongly they bind.
-fn strength(sign: &[u8]) -> Option<u8> {
-    Some(match sign {
-        b"||" | b"or" => 1,
-        b"&&" | b"and" => 2,
-        b"|" | b"bitor" => 3,
-        b"^" | b"xor" => 4,
-        b"&" | b"bitand" => 5,
-        b"==" | b"!=" | b"not_eq" => 6,
-        b"<" | b">" | b"<=" | b">=" => 7,
-        b"<<" | b">>" => 8,
-        b"+" | b"-" => 9,
-        b"*" | b"/" | b"%" => 10,
-        _ => return None,
-    })
-}
+/// Operators, which have their places here as numbers, and how strongly those of two sides bind.
+pub(crate) const OPERATORS: [(&[u8], u8); 32] = [
+    (b"||", 1),
+    (b"or", 1),
+    (b"&&", 2),
+    (b"and", 2),
+    (b"|", 3),
+    (b"bitor", 3),
+    (b"^", 4),
+    (b"xor", 4),
+    (b"&", 5),
+    (b"bitand", 5),
+    (b"==", 6),
+    (b"!=", 6),
+    (b"not_eq", 6),
+    (b"<", 7),
+    (b">", 7),
+    (b"<=", 7),
+    (b">=", 7),
+    (b"<<", 8),
+    (b">>", 8),
+    (b"+", 9),
+    (b"-", 9),
+    (b"*", 10),
+    (b"/", 10),
+    (b"%", 10),
+    (b"!", 0),
+    (b"not", 0),
+    (b"~", 0),
+    (b"compl", 0),
+    (b"(", 0),
+    (b")", 0),
+    (b"?", 0),
+    (b":", 0),
+];
 
 impl Reader<'_> {
-    fn peek(&mut self) -> Result<Option<Spelled>, Unclear> {
+    fn peek(&mut self) -> Result<Option<Token>, Unclear> {
         if self.ahead.is_none() {
-            let Some(token) = self.expansion.next()? else { return Ok(None) };
-            self.ahead = Some((token, self.expansion.spelling(token)));
+            self.ahead = self.expansion.next()?;
         }
-        Ok(self.ahead.clone())
+        Ok(self.ahead)
     }
 
-    fn take(&mut self) -> Result<Spelled, Unclear> {
+    fn take(&mut self) -> Result<Token, Unclear> {
         self.peek()?;
         self.ahead.take().ok_or(Unclear)
     }
 
+    /// The operator that a token is: in C++ some are names.
+    fn operator(&self, token: Token) -> Option<(&'static [u8], u8)> {
+        let may_be = token.kind == Kind::Sign || self.is_cpp && token.kind == Kind::Name;
+        OPERATORS.get(token.word as usize).copied().filter(|_| may_be)
+    }
+
     /// The next token, which is not expanded. Nothing may have been read ahead.
-    fn take_raw(&mut self) -> Result<Spelled, Unclear> {
+    fn take_raw(&mut self) -> Result<Token, Unclear> {
         if self.ahead.is_some() {
             return Err(Unclear);
         }
-        let token = self.expansion.next_raw()?.ok_or(Unclear)?;
-        Ok((token, self.expansion.spelling(token)))
+        self.expansion.next_raw()?.ok_or(Unclear)
     }
 
     fn expect(&mut self, sign: u32) -> Result<(), Unclear> {
-        let (token, _) = self.take()?;
-        if token.word == sign { Ok(()) } else { Err(Unclear) }
+        if self.take()?.word == sign { Ok(()) } else { Err(Unclear) }
     }
 
     fn conditional(&mut self) -> Result<Value, Unclear> {
@@ -104,12 +121,12 @@ impl Reader<'_> {
             return Err(Unclear);
         }
         let condition = self.binary(1)?;
-        let value = match self.peek()? {
-            Some((token, sign)) if token.kind == Kind::Sign && *sign == *b"?" => {
+        let value = match self.peek()?.and_then(|token| self.operator(token)) {
+            Some((b"?", _)) => {
                 self.take()?;
                 let yes = self.conditional()?;
-                let (_, sign) = self.take()?;
-                if *sign != *b":" {
+                let colon = self.take()?;
+                if !matches!(self.operator(colon), Some((b":", _))) {
                     return Err(Unclear);
                 }
                 let no = self.conditional()?;
@@ -130,15 +147,14 @@ impl Reader<'_> {
     /// Reads what operators bind at least so strongly.
     fn binary(&mut self, least: u8) -> Result<Value, Unclear> {
         let mut left = self.unary()?;
-        while let Some((token, sign)) = self.peek()? {
-            let may_be = token.kind == Kind::Sign || self.is_cpp && token.kind == Kind::Name;
-            let Some(strength) = strength(&sign).filter(|strength| may_be && *strength >= least)
-            else {
+        while let Some(token) = self.peek()? {
+            let Some((sign, strength)) = self.operator(token) else { break };
+            if strength < least {
                 break;
-            };
+            }
             self.take()?;
             let right = self.binary(strength + 1)?;
-            left = combined(&sign, left, right);
+            left = combined(sign, left, right);
         }
         Ok(left)
     }
@@ -148,41 +164,39 @@ impl Reader<'_> {
         if self.depth > MOST_DEPTH {
             return Err(Unclear);
         }
-        let (token, spelling) = self.take()?;
-        let is_word = self.is_cpp && token.kind == Kind::Name;
-        let value = match &*spelling {
-            b"!" if token.kind == Kind::Sign => Value::of(self.unary()?.answer().map(|it| !it)),
-            b"not" if is_word => Value::of(self.unary()?.answer().map(|it| !it)),
-            b"~" if token.kind == Kind::Sign => map(self.unary()?, |bits| !bits),
-            b"compl" if is_word => map(self.unary()?, |bits| !bits),
-            b"-" if token.kind == Kind::Sign => map(self.unary()?, u64::wrapping_neg),
-            b"+" if token.kind == Kind::Sign => self.unary()?,
-            b"(" if token.kind == Kind::Sign => {
+        let token = self.take()?;
+        let value = match self.operator(token) {
+            Some((b"!" | b"not", _)) => Value::of(self.unary()?.answer().map(|it| !it)),
+            Some((b"~" | b"compl", _)) => map(self.unary()?, |bits| !bits),
+            Some((b"-", _)) => map(self.unary()?, u64::wrapping_neg),
+            Some((b"+", _)) => self.unary()?,
+            Some((b"(", _)) => {
                 let inner = self.conditional()?;
                 self.expect(self.signs.close)?;
                 inner
             }
-            _ => self.operand(token, &spelling)?,
+            _ => self.operand(token)?,
         };
         self.depth -= 1;
         Ok(value)
     }
 
-    fn operand(&mut self, token: Token, spelling: &[u8]) -> Result<Value, Unclear> {
+    fn operand(&mut self, token: Token) -> Result<Value, Unclear> {
+        if token.kind == Kind::Name && token.word == self.signs.defined {
+            return self.defined();
+        }
+        let spelling = &*self.expansion.spelling(token);
         match token.kind {
             Kind::Number => number(spelling).ok_or(Unclear),
             Kind::Quoted => Ok(character(spelling)),
             Kind::Unknown => Ok(Value::UNKNOWN),
-            Kind::Name => self.named(token, spelling),
+            Kind::Name => self.named(spelling),
             _ => Err(Unclear),
         }
     }
 
     /// A name that is no macro.
-    fn named(&mut self, token: Token, spelling: &[u8]) -> Result<Value, Unclear> {
-        if token.word == self.signs.defined {
-            return self.defined();
-        }
+    fn named(&mut self, spelling: &[u8]) -> Result<Value, Unclear> {
         match spelling {
             b"__has_include" | b"__has_include__" => self.has_file(IncludeKind::First),
             b"__has_include_next" | b"__has_include_next__" => self.has_file(IncludeKind::Next),
@@ -197,31 +211,34 @@ impl Reader<'_> {
     }
 
     fn defined(&mut self) -> Result<Value, Unclear> {
-        let (mut token, mut spelling) = self.take_raw()?;
+        let mut token = self.take_raw()?;
         let is_open = token.word == self.signs.open;
         if is_open {
-            (token, spelling) = self.take_raw()?;
+            token = self.take_raw()?;
         }
         if token.kind != Kind::Name {
             return Err(Unclear);
         }
-        if is_open && self.take_raw()?.0.word != self.signs.close {
+        if is_open && self.take_raw()?.word != self.signs.close {
             return Err(Unclear);
         }
+        let spelling = self.expansion.spelling(token);
         Ok(Value::of(self.expansion.lookup().is_defined(token.word, &spelling)))
     }
 
     /// The rest of `__has_include ( ... )`.
     fn has_file(&mut self, kind: IncludeKind) -> Result<Value, Unclear> {
         self.expect(self.signs.open)?;
-        let (token, spelling) = self.take()?;
+        let token = self.take()?;
+        let spelling = self.expansion.spelling(token);
         let operand = match token.kind {
             Kind::Angled => Operand::Angled(spelling.to_vec()),
             Kind::Quoted => Operand::Quoted(inner(&spelling).ok_or(Unclear)?.to_vec()),
             Kind::Sign if token.word == self.signs.less => {
                 let mut name = Vec::new();
                 loop {
-                    let (token, spelling) = self.take()?;
+                    let token = self.take()?;
+                    let spelling = self.expansion.spelling(token);
                     if token.word == self.signs.greater {
                         break;
                     }
@@ -242,12 +259,12 @@ impl Reader<'_> {
 
     /// Passes over what stands in parentheses behind a question that the compiler answers.
     fn passed_over(&mut self) -> Result<Value, Unclear> {
-        if self.take_raw()?.0.word != self.signs.open {
+        if self.take_raw()?.word != self.signs.open {
             return Err(Unclear);
         }
         let mut n_open = 1_usize;
         while n_open > 0 {
-            let (token, _) = self.take_raw()?;
+            let token = self.take_raw()?;
             n_open += usize::from(token.word == self.signs.open);
             n_open -= usize::from(token.word == self.signs.close);
         }

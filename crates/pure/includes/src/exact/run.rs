@@ -185,11 +185,25 @@ impl Exact {
             scripts: &mut self.scripts,
             dialect: self.dialect,
             is_cpp: self.is_cpp,
+            once_names: QuickMap::default(),
             n_deep: 0,
         };
         run.items(&options);
         run.compile(request.compile);
         (!run.state.is_failed).then_some(run.state.found)
+    }
+}
+
+/// Makes of what was kept on one way what was kept on any of two.
+fn join_pushed(one: &mut QuickMap<u32, Option<Vec<u32>>>, other: &QuickMap<u32, Option<Vec<u32>>>) {
+    let names: Vec<u32> = one.keys().chain(other.keys()).copied().collect();
+    for name in names {
+        let kept = |map: &QuickMap<u32, Option<Vec<u32>>>| {
+            map.get(&name).cloned().unwrap_or_else(|| Some(Vec::new()))
+        };
+        if kept(one) != kept(other) {
+            one.insert(name, None);
+        }
     }
 }
 
@@ -238,7 +252,8 @@ struct State<'a> {
     /// Changes of codes, oldest first: the name, and the code before.
     journal: Vec<(u32, u32)>,
     n_journals: usize,
-    pushed: QuickMap<u32, Vec<u32>>,
+    /// What `push_macro` has kept of a name; `None`: it cannot be known.
+    pushed: QuickMap<u32, Option<Vec<u32>>>,
     /// For the expansion that is going on: which of the codes of a name is taken, and how many
     /// there are.
     taken: Vec<(u32, usize, usize)>,
@@ -451,6 +466,8 @@ struct Run<'a> {
     scripts: &'a mut QuickMap<FileId, Arc<Vec<Item>>>,
     dialect: Dialect,
     is_cpp: bool,
+    /// Files that are not to be read again, at least on one way.
+    once_names: QuickMap<FileId, u32>,
     n_deep: usize,
 }
 
@@ -494,19 +511,28 @@ impl Run<'_> {
             }
             Item::Computed { kind, is_import, line } => self.computed(*kind, *is_import, line),
             Item::Once => {
-                if let Some(name) = self.once_name() {
+                let place = self.state.frames.last().map(|frame| frame.place);
+                if let Some(file) = place.and_then(|place| self.state.places.file(place)) {
+                    let name = self.once_name(file);
                     self.state.set(name, DEFINED);
                 }
             }
             Item::PushMacro(name) => {
                 let code = self.state.code(*name);
-                self.state.pushed.entry(*name).or_default().push(code);
-            }
-            Item::PopMacro(name) => {
-                if let Some(code) = self.state.pushed.get_mut(name).and_then(Vec::pop) {
-                    self.state.set(*name, code);
+                let kept = self.state.pushed.entry(*name).or_insert_with(|| Some(Vec::new()));
+                if let Some(kept) = kept {
+                    kept.push(code);
                 }
             }
+            Item::PopMacro(name) => match self.state.pushed.get_mut(name) {
+                None => {}
+                Some(None) => self.state.set(*name, ANYTHING),
+                Some(Some(kept)) => {
+                    if let Some(code) = kept.pop() {
+                        self.state.set(*name, code);
+                    }
+                }
+            },
             Item::OtherName => {
                 if let Some(frame) = self.state.frames.last_mut() {
                     frame.has_other_name = true;
@@ -618,7 +644,10 @@ impl Run<'_> {
                 state.codes[name as usize] = code;
             }
             let after = std::mem::replace(&mut state.pushed, pushed.clone());
-            state.is_failed |= *pushed_after.get_or_insert_with(|| after.clone()) != after;
+            match &mut pushed_after {
+                None => pushed_after = Some(after),
+                Some(pushed) => join_pushed(pushed, &after),
+            }
             if let Some(frame) = state.frames.last_mut() {
                 has_other_name |= frame.has_other_name;
                 frame.has_other_name = other_name;
@@ -653,11 +682,11 @@ impl Run<'_> {
         }
     }
 
-    /// The name that is defined when the current file is not to be read again.
-    fn once_name(&mut self) -> Option<u32> {
-        let place = self.state.frames.last()?.place;
-        let FileId(id) = self.state.places.file(place)?;
-        Some(self.words.number(format!("once {id}").as_bytes()))
+    /// The name that is defined when a file is not to be read again.
+    fn once_name(&mut self, file: FileId) -> u32 {
+        let words = &mut *self.words;
+        let make = || words.number(format!("once {}", file.0).as_bytes());
+        *self.once_names.entry(file).or_insert_with(make)
     }
 
     fn computed(&mut self, kind: IncludeKind, is_import: bool, line: &Arc<[Token]>) {
@@ -757,15 +786,14 @@ impl Run<'_> {
             true => self.state.places.shorter(place, self.state.files),
             false => None,
         };
-        let FileId(id) = file;
-        let once = self.words.known(format!("once {id}").as_bytes());
+        let once = self.once_names.get(&file).copied();
         let is_once = once.map_or(Some(false), |once| self.is_defined(once));
         let frame = Frame { place, way, shorter, has_other_name: false };
         match is_once {
             // The same content may be another file, which compilers tell apart differently.
             Some(true) if !is_first => {}
             Some(false) if is_import && is_first => {
-                let name = self.words.number(format!("once {id}").as_bytes());
+                let name = self.once_name(file);
                 self.state.set(name, DEFINED);
                 self.read(file, frame);
             }
