@@ -24,7 +24,8 @@ fn what_is_sent_is_listed() {
     let ran = scan(&world, "127.0.0.1:1", &["gcc", "-Ilink", "-Iempty", "-c", "a.c"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
     let work = work.canonicalize().unwrap();
-    for line in ["FILE      @/a.c", "FILE      @/inc/x.h", "SYMLINK   @/link", "DIRECTORY @/empty"] {
+    for line in ["FILE      @/a.c", "FILE      @/inc/x.h", "SYMLINK   @/link", "DIRECTORY @/empty"]
+    {
         let line = line.replace('@', &work.display().to_string());
         assert!(ran.stdout.lines().any(|found| found == line), "{line} is not in {}", ran.stdout);
     }
