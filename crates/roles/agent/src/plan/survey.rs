@@ -2,12 +2,12 @@
 //! absolute names in a command, has the compiler's own headers by itself, and gives the object away
 //! unjudged.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use agent_wire::Errand;
-use compiler_args::Reading;
+use compiler_args::{MacroWord, Reading};
 use includes::{Closure, FileId, Files, Found, Operand};
 
 use super::{Core, Doubt, GroupKey, Knowledge, MOST_NAMES, Settled, gone};
@@ -55,21 +55,16 @@ struct Remark {
     shows_name: bool,
     /// It may show the name of the source.
     shows_source: bool,
-    /// A macro in it may stand for an absolute name.
-    defines_name: bool,
 }
 
 impl Remark {
     fn of(text: &[u8]) -> Remark {
         let has = |text: &[u8], part: &str| memchr::memmem::find(text, part.as_bytes()).is_some();
-        let mut lines = text.split(|byte| *byte == b'\n');
         Remark {
             shows_name: ["__FILE__", "__builtin_FILE", "__builtin_source_location"]
                 .iter()
                 .any(|word| has(text, word)),
             shows_source: has(text, "__BASE_FILE__"),
-            defines_name: (has(text, "\"/") || has(text, "</"))
-                && lines.any(|line| has(line, "define") && (has(line, "\"/") || has(line, "</"))),
         }
     }
 }
@@ -236,38 +231,63 @@ impl Core {
         if is_absolute && self.finds_remark(key, closure, |remark| remark.shows_source)? {
             return Err(doubt("base-file", &reading.source, "shows its name"));
         }
-        let mut is_computed = false;
-        for (place, (shown, id)) in &tree.files {
+        let mut operands = Vec::new();
+        for (_, id) in tree.files.values() {
             let facts = self.files.seen_from(&key.folder).facts(*id);
-            for (include, _) in &facts.includes {
-                match &include.operand {
-                    Operand::Quoted(name) | Operand::Angled(name) => {
-                        if name.starts_with(b"/") && !own.has(name) {
-                            return Err(doubt("absolute-include", name, "is named absolutely"));
-                        }
+            operands.extend(facts.includes.iter().map(|(include, _)| include.operand.clone()));
+        }
+        let mut macros = HashSet::new();
+        while let Some(operand) = operands.pop() {
+            match operand {
+                Operand::Quoted(name) | Operand::Angled(name) => {
+                    if name.starts_with(b"/") && !own.has(&name) {
+                        return Err(doubt("absolute-include", &name, "is named absolutely"));
                     }
-                    Operand::Macro(name) if name == b"__FILE__" => {
-                        if shown.is_some() {
-                            return Err(doubt("absolute-include", place, "names itself"));
-                        }
+                }
+                Operand::Macro(name) if name == b"__FILE__" => {
+                    if let Some((name, _)) =
+                        tree.files.iter().find(|(_, (shown, _))| shown.is_some())
+                    {
+                        return Err(doubt("absolute-include", name, "may name itself"));
                     }
-                    Operand::Macro(_) => is_computed = true,
+                }
+                Operand::Macro(name) => {
+                    if macros.insert(name.clone()) {
+                        operands.extend(self.values(key, closure, reading, &name)?);
+                    }
                 }
             }
         }
-        let given = reading.macros.iter().any(|word| match word {
-            compiler_args::MacroWord::Define(text) => {
-                let has = |part: &str| memchr::memmem::find(text, part.as_bytes()).is_some();
-                has("\"/") || has("</")
-            }
-            compiler_args::MacroWord::Undefine(_) => false,
-        });
-        if is_computed
-            && (given || self.finds_remark(key, closure, |remark| remark.defines_name)?)
-        {
-            return Err(doubt("computed-include", &reading.source, "may name files absolutely"));
-        }
         Ok(())
+    }
+
+    /// What a macro may stand for in an `#include`.
+    fn values(
+        &mut self,
+        key: &GroupKey,
+        closure: &Closure,
+        reading: &Reading,
+        name: &[u8],
+    ) -> Result<Vec<Operand>, Doubt> {
+        let mut values: Vec<Vec<u8>> = Vec::new();
+        for word in &reading.macros {
+            if let MacroWord::Define(text) = word
+                && let Some(rest) = text.strip_prefix(name)
+                && let Some(value) = rest.strip_prefix(b"=")
+            {
+                values.push(value.to_vec());
+            }
+        }
+        for file in &closure.files {
+            let Found::File(id) = self.files.look(&absolute(&key.folder, file)) else {
+                return Err(gone(file));
+            };
+            let mut files = self.files.seen_from(&key.folder);
+            if files.facts(id).defines.iter().any(|(defined, _)| defined == name) {
+                values.extend(includes::definitions(&files.text(id), name).values);
+            }
+        }
+        Ok(values.iter().filter_map(|value| includes::operand_of_value(value)).collect())
     }
 
     /// Whether any text of a closure is remarkable.
@@ -510,7 +530,8 @@ mod tests {
         world.check_doubt("gcc -isystem @/inc/../inc/../inc -c one.c", "two-names");
         world.check_doubt("gcc -c @/base.c", "base-file");
         world.check_doubt("gcc -c named.c", "absolute-include");
-        world.check_doubt("gcc -DGIVEN=\"@/inc/y.h\" -c given.c", "computed-include");
+        world.check_doubt("gcc -DGIVEN=\"@/inc/y.h\" -c given.c", "absolute-include");
+        world.check_doubt("gcc -DGIVEN=OTHER -DOTHER=<@/inc/y.h> -c given.c", "absolute-include");
         world.check_doubt("gcc -c @/self.c", "absolute-include");
         world.check_doubt("gcc -isystem /usr/include -c mute.c", "system-folder");
         for fine in [
@@ -518,7 +539,7 @@ mod tests {
             "-I@/inc/../inc/../inc -c one.c",
             "-I@/inc -c mute.c",
             "-c base.c",
-            "-DGIVEN=\"inc/y.h\" -c given.c",
+            "-DGIVEN=\"inc/y.h\" -DROOT=\"@/inc/y.h\" -c given.c",
             "-c self.c",
             "-I/usr/include -c mute.c -Iinc",
         ] {
