@@ -27,6 +27,9 @@ pub struct Errand {
     pub command: Vec<Vec<u8>>,
     /// The command to send.
     pub sent: Vec<Vec<u8>>,
+    /// Whether the command to send has to name the folders that the compiler here has by itself: the
+    /// server's compiler has others.
+    pub names_folders: bool,
 }
 
 /// What a client says.
@@ -261,6 +264,7 @@ impl Writer {
         self.word(&errand.path);
         self.list(&errand.command);
         self.list(&errand.sent);
+        self.kind(u8::from(errand.names_folders));
     }
 
     fn list(&mut self, words: &[Vec<u8>]) {
@@ -311,6 +315,11 @@ impl<'a> Reader<'a> {
             path: self.word()?.to_vec(),
             command: self.list()?,
             sent: self.list()?,
+            names_folders: match self.kind()? {
+                0 => false,
+                1 => true,
+                _ => return Err(Nonsense::Malformed),
+            },
         })
     }
 
@@ -387,7 +396,9 @@ mod tests {
         fn requests_come_back_as_they_were(
             folder: Vec<u8>, path: Vec<u8>, command in words(), sent in words(),
         ) {
-            let errand = Errand { compiler: folder.clone(), folder, path, command, sent };
+            let names_folders = sent.len() > 2;
+            let errand =
+                Errand { compiler: folder.clone(), folder, path, command, sent, names_folders };
             let dependencies = errand.path.clone();
             let listed = Request::List(errand.clone());
             for request in [Request::Send(errand), listed, Request::Check { dependencies }] {

@@ -148,7 +148,7 @@ impl<'a> Conversation<'a> {
             Judgment::Changed(file) => Answer::Changed { file },
             Judgment::Missed(file) => {
                 let name = String::from_utf8_lossy(&file);
-                self.context.log(&format!("the scanner missed {name}; please report it"));
+                self.context.log(&format!("{name} was read, and not sent"));
                 Answer::Missed { file }
             }
         })
@@ -244,6 +244,7 @@ mod tests {
                 path: b"/usr/bin:/bin".to_vec(),
                 command: words(command),
                 sent: words("gcc --mark -c a.c"),
+                names_folders: false,
             };
             let socket = TcpStream::connect(self.server.local_addr().unwrap()).unwrap();
             let (mut accepted, _) = self.server.accept().unwrap();

@@ -221,6 +221,7 @@ impl IncludeServer {
             path: compiler.path.unwrap_or_else(|| path.to_owned()).into_vec(),
             command: request.arguments,
             sent: Vec::new(),
+            names_folders: false,
         })
     }
 

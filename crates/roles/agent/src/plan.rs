@@ -237,7 +237,7 @@ impl Core {
     ) -> Result<Plan, Doubt> {
         let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
         let settled = self.settle(errand, reading, setting, fresh)?;
-        self.gather(errand, settled.layout)
+        self.gather(errand, setting, settled.layout)
     }
 
     /// What a job reads, as it has been since `since`.
@@ -354,8 +354,14 @@ impl Core {
     }
 
     /// Gathers what is sent.
-    fn gather(&mut self, errand: &Errand, layout: Arc<Layout>) -> Result<Plan, Doubt> {
-        let head = wire::encode_tree_head(&errand.folder, &errand.sent, layout.n_entries())
+    fn gather(
+        &mut self,
+        errand: &Errand,
+        setting: &Setting,
+        layout: Arc<Layout>,
+    ) -> Result<Plan, Doubt> {
+        let words = sent_words(errand, setting, &layout)?;
+        let head = wire::encode_tree_head(&errand.folder, &words, layout.n_entries())
             .map_err(|error| cannot_travel(&error))?;
         let mut pieces = Vec::with_capacity(1 + 2 * layout.n_entries());
         pieces.push(Piece::Head(head));
@@ -381,6 +387,40 @@ impl Group {
         };
         Group { scanner: Scanner::new(setting), layouts: HashMap::new() }
     }
+}
+
+/// What the compiler reads before everything else, where the system has it.
+const FIRST_HEADER: &[u8] = b"stdc-predef.h";
+
+/// How the words begin that only our servers understand.
+const OWN_MARK: &[u8] = b"--distcc-";
+
+/// The command to send. Where the server's compiler is to look into this one's folders, it has to be
+/// told them, and what GCC reads first: it does not do that by itself then.
+fn sent_words<'a>(
+    errand: &'a Errand,
+    setting: &'a Setting,
+    layout: &Layout,
+) -> Result<Vec<&'a [u8]>, Doubt> {
+    let mut words: Vec<&[u8]> = errand.sent.iter().map(Vec::as_slice).collect();
+    if !errand.names_folders {
+        return Ok(words);
+    }
+    if setting.is_clang {
+        let text = "Clang of another place has other headers of its own".to_owned();
+        return Err(Doubt { code: "other-folders", text });
+    }
+    let is_first = |name: &Arc<[u8]>| {
+        let folder = name.strip_suffix(FIRST_HEADER).and_then(|rest| rest.strip_suffix(b"/"));
+        folder.is_some_and(|folder| setting.folders.iter().any(|own| own == folder))
+    };
+    if layout.files.iter().any(is_first) {
+        let place = 1 + words.iter().skip(1).take_while(|word| word.starts_with(OWN_MARK)).count();
+        words.splice(place..place, [&b"-include"[..], FIRST_HEADER]);
+    }
+    words.push(b"-nostdinc");
+    words.extend(setting.folders.iter().flat_map(|folder| [&b"-isystem"[..], folder]));
+    Ok(words)
 }
 
 fn compile(reading: &Reading) -> Compile {

@@ -311,6 +311,7 @@ impl Distribution<'_> {
     ) -> Result<Outcome, Detour> {
         let context = self.context;
         let wanted = command.wanted();
+        let mut names_folders = pump::has_other_folders(context, &self.job, spec);
         let mut trial = Trial::new(context, command, &spec.host, wanted.is_some());
         loop {
             let Some(words) = trial.whole_words() else {
@@ -318,7 +319,20 @@ impl Distribution<'_> {
                 return Err(Detour { cause: Cause::PumpDoubt, text });
             };
             let words = pump::marked(words, wanted);
-            match self.attempt_whole_by(spec, place, &words)? {
+            let attempt = match self.attempt_whole_by(spec, place, &words, names_folders) {
+                // A compiler for this machine that lies elsewhere, as a cross compiler does.
+                Err(Detour { cause: Cause::PumpMissed, text }) if !names_folders => {
+                    self.context.log.info(&format!("{text}; naming the folders there"));
+                    names_folders = true;
+                    let attempt = self.attempt_whole_by(spec, place, &words, names_folders)?;
+                    if attempt.has_compiled() {
+                        pump::note_other_folders(context, &self.job, spec);
+                    }
+                    attempt
+                }
+                attempt => attempt?,
+            };
+            match attempt {
                 Outcome::Failed(trouble) => {
                     // What it does not do that way it may do the other way.
                     if matches!(trouble, Trouble::Refused { exit: Exit::BAD_ARGUMENTS, .. }) {
@@ -344,6 +358,7 @@ impl Distribution<'_> {
         spec: &HostSpec,
         place: &Place,
         words: &[OsString],
+        names_folders: bool,
     ) -> Result<Outcome, Detour> {
         let context = self.context;
         let mut is_dead = || is_backed_off(context, spec);
@@ -354,7 +369,7 @@ impl Distribution<'_> {
                 Err(trouble) => return Ok(Outcome::Failed(trouble)),
             };
         self.enter(Phase::Send, spec, place.slot);
-        let sent = self.pump.send(context, &self.job, words, &mut conversation);
+        let sent = self.pump.send(context, &self.job, words, names_folders, &mut conversation);
         let outcome = sent.and_then(|()| self.receive_whole(spec, place, &mut conversation));
         let (n_sent, n_received) = conversation.traffic();
         context.account.add_traffic(n_sent, n_received);

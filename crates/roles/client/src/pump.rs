@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::time::{Duration, SystemTime};
 
 use agent_wire::{Answer, Errand};
 use compiler_args::{Job, WHOLE_TREE, WantedCompiler};
@@ -11,6 +12,9 @@ use crate::agent::Agent;
 use crate::cause::Cause;
 use crate::remote::{Conversation, Trouble};
 use crate::{Context, abilities, form};
+
+/// How long it is remembered that a host's compiler has other folders: it may be exchanged.
+const FOLDERS_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What one job has of pump mode.
 pub(crate) enum Pump {
@@ -66,10 +70,11 @@ impl Pump {
         context: &Context,
         job: &Job,
         words: &[OsString],
+        names_folders: bool,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), Detour> {
         let missing = |text: String| Detour { cause: Cause::AgentMissing, text };
-        let errand = errand(context, job, words).map_err(&missing)?;
+        let errand = Errand { names_folders, ..errand(context, job, words).map_err(&missing)? };
         let agent = self.agent(context).map_err(&missing)?;
         let answer = agent.send(errand, &conversation.descriptors());
         match answer.map_err(|error| missing(error.to_string()))? {
@@ -145,7 +150,31 @@ pub(crate) fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result
         path: compiler.path.unwrap_or_else(|| context.settings.path.clone()).into_vec(),
         command: bytes(command),
         sent: bytes(words),
+        names_folders: false,
     })
+}
+
+/// Whether a host's compiler is known to have other folders of headers than the one here.
+pub(crate) fn has_other_folders(context: &Context, job: &Job, spec: &HostSpec) -> bool {
+    let key = folders_key(context, job, spec);
+    let kept = key.and_then(|key| context.state.as_ref()?.recall(&key));
+    let seconds = kept.and_then(|kept| std::str::from_utf8(&kept).ok()?.parse().ok());
+    let at = seconds.map(|seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds));
+    at.is_some_and(|at| at.elapsed().is_ok_and(|age| age < FOLDERS_HOLD))
+}
+
+/// Remembers that a host's compiler has other folders of headers.
+pub(crate) fn note_other_folders(context: &Context, job: &Job, spec: &HostSpec) {
+    let (Some(key), Some(state)) = (folders_key(context, job, spec), &context.state) else {
+        return;
+    };
+    let seconds = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default().as_secs();
+    let _ = state.keep(&key, seconds.to_string().as_bytes());
+}
+
+fn folders_key(context: &Context, job: &Job, spec: &HostSpec) -> Option<Vec<u8>> {
+    let compiler = context.find(job.whole.as_ref()?.first()?).ok()?;
+    Some(format!("folders of {} for {}", spec.host, compiler.identity()).into_bytes())
 }
 
 /// The command for a server, with its marks, where `plain` is the one with the compiler's name as the

@@ -438,6 +438,7 @@ mod tests {
                 path: b"/usr/bin:/bin".to_vec(),
                 command: command.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
                 sent: Vec::new(),
+                names_folders: false,
             };
             self.knowledge.survey(&errand, &mut |_| false)
         }
