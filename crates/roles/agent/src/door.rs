@@ -88,13 +88,17 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     let context = Arc::new(Context::new(settings.most_body_bytes));
     context.log(&format!("serving at {}", place.socket().display()));
     let served = accept_all(&context, &listener, settings.idle, &|| place.is_reached_by(&lock));
-    let _ = std::fs::remove_file(place.socket());
+    // What is there by now may be another agent's.
+    if place.is_reached_by(&lock) {
+        let _ = std::fs::remove_file(place.socket());
+    }
+    // Whoever comes now may start one.
+    drop(lock);
     let deadline = Instant::now() + LAST_PATIENCE;
     while context.n_clients.load(Ordering::Relaxed) > 0 && Instant::now() < deadline {
         std::thread::sleep(LOOK_EVERY);
     }
     context.log("ends");
-    drop(lock);
     served
 }
 
