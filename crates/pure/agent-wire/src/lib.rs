@@ -27,9 +27,22 @@ pub struct Errand {
     pub command: Vec<Vec<u8>>,
     /// The command to send.
     pub sent: Vec<Vec<u8>>,
-    /// Whether the command to send has to name the folders that the compiler here has by itself: the
-    /// server's compiler has others.
-    pub names_folders: bool,
+    /// What kind of server it is.
+    pub way: Way,
+}
+
+/// How a server takes the files of a job.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Way {
+    /// It lays them out at their own names, and its compiler looks into the folders into which the
+    /// one here looks by itself.
+    #[default]
+    Whole,
+    /// It lays them out at their own names, and its compiler has to be told those folders.
+    NamingFolders,
+    /// As distcc 3.4: it lays them out below a folder of its own, and puts that in front of names in
+    /// the command. Its compiler has to be told the folders as well.
+    Below,
 }
 
 /// What a client says.
@@ -264,7 +277,11 @@ impl Writer {
         self.word(&errand.path);
         self.list(&errand.command);
         self.list(&errand.sent);
-        self.kind(u8::from(errand.names_folders));
+        self.kind(match errand.way {
+            Way::Whole => b'w',
+            Way::NamingFolders => b'n',
+            Way::Below => b'b',
+        });
     }
 
     fn list(&mut self, words: &[Vec<u8>]) {
@@ -315,9 +332,10 @@ impl<'a> Reader<'a> {
             path: self.word()?.to_vec(),
             command: self.list()?,
             sent: self.list()?,
-            names_folders: match self.kind()? {
-                0 => false,
-                1 => true,
+            way: match self.kind()? {
+                b'w' => Way::Whole,
+                b'n' => Way::NamingFolders,
+                b'b' => Way::Below,
                 _ => return Err(Nonsense::Malformed),
             },
         })
@@ -396,9 +414,8 @@ mod tests {
         fn requests_come_back_as_they_were(
             folder: Vec<u8>, path: Vec<u8>, command in words(), sent in words(),
         ) {
-            let names_folders = sent.len() > 2;
-            let errand =
-                Errand { compiler: folder.clone(), folder, path, command, sent, names_folders };
+            let way = [Way::Whole, Way::NamingFolders, Way::Below][sent.len() % 3];
+            let errand = Errand { compiler: folder.clone(), folder, path, command, sent, way };
             let dependencies = errand.path.clone();
             let listed = Request::List(errand.clone());
             for request in [Request::Send(errand), listed, Request::Check { dependencies }] {

@@ -196,6 +196,7 @@ fn has_hung_up(stream: &UnixStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agent_wire::Way;
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::ffi::OsStrExt;
@@ -244,7 +245,7 @@ mod tests {
                 path: b"/usr/bin:/bin".to_vec(),
                 command: words(command),
                 sent: words("gcc --mark -c a.c"),
-                names_folders: false,
+                way: Way::Whole,
             };
             let socket = TcpStream::connect(self.server.local_addr().unwrap()).unwrap();
             let (mut accepted, _) = self.server.accept().unwrap();

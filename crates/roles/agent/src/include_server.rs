@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent_wire::Errand;
+use agent_wire::{Errand, Way};
 use compiler_args::{Decision, decide};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
@@ -221,7 +221,7 @@ impl IncludeServer {
             path: compiler.path.unwrap_or_else(|| path.to_owned()).into_vec(),
             command: request.arguments,
             sent: Vec::new(),
-            names_folders: false,
+            way: Way::Whole,
         })
     }
 

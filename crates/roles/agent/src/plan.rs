@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent_wire::Errand;
+use agent_wire::{Errand, Way};
 use compiler_args::{MacroWord, Reading};
 use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
@@ -23,8 +23,8 @@ use crate::names::absolute;
 use crate::search::search;
 use crate::setting::{Key, Setting, SettingTable};
 use crate::tree::{Places, Tree};
-use survey::Remarks;
 pub(crate) use survey::{Copied, Survey};
+use survey::{Headers, Remarks};
 
 /// How long what was looked at counts as looked at, before it is sent. Whatever has changed since is
 /// found afterwards; this keeps the waste small that an edited header makes.
@@ -237,7 +237,10 @@ impl Core {
     ) -> Result<Plan, Doubt> {
         let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
         let settled = self.settle(errand, reading, setting, fresh)?;
-        self.gather(errand, setting, settled.layout)
+        match errand.way {
+            Way::Whole | Way::NamingFolders => self.gather(errand, setting, settled.layout),
+            Way::Below => self.gather_below(errand, reading, setting, settled),
+        }
     }
 
     /// What a job reads, as it has been since `since`.
@@ -375,6 +378,41 @@ impl Core {
     }
 }
 
+impl Core {
+    /// Gathers what is sent to a server that lays the files out below a folder of its own.
+    fn gather_below(
+        &mut self,
+        errand: &Errand,
+        reading: &Reading,
+        setting: &Setting,
+        settled: Settled,
+    ) -> Result<Plan, Doubt> {
+        let words = sent_words(errand, setting, &settled.layout)?;
+        let survey = self.survey(&settled, reading, setting, Headers::Sent, &mut |_| false)?;
+        let n_entries = survey.files.len() + survey.links.len() + survey.folders.len();
+        let head = wire::encode_tree_head(&errand.folder, &words, n_entries)
+            .map_err(|error| cannot_travel(&error))?;
+        let mut pieces = vec![Piece::Head(head)];
+        for (name, target) in &survey.links {
+            let link = wire::encode_tree_link(name, target);
+            pieces.push(Piece::Head(link.map_err(|error| cannot_travel(&error))?));
+        }
+        for folder in &survey.folders {
+            let file = wire::encode_tree_file(&[folder, FOLDER_MARK].concat(), b"");
+            pieces.push(Piece::Head(file.map_err(|error| cannot_travel(&error))?));
+        }
+        for (copied, content) in survey.files {
+            let content = content.ok_or_else(|| gone(&copied.place))?;
+            let token = |name, length: usize| Token { name, param: length as u32 }.encode();
+            let name = token(TokenName::Name, copied.place.len());
+            let file = token(TokenName::File, content.len());
+            pieces.push(Piece::Head([&name[..], &copied.place, &file].concat()));
+            pieces.push(Piece::Body(content));
+        }
+        Ok(Plan { pieces, layout: settled.layout })
+    }
+}
+
 impl Group {
     fn new(key: &GroupKey) -> Group {
         let search = Search { quoted: key.quoted.clone(), all: key.all.clone() };
@@ -403,7 +441,7 @@ fn sent_words<'a>(
     layout: &Layout,
 ) -> Result<Vec<&'a [u8]>, Doubt> {
     let mut words: Vec<&[u8]> = errand.sent.iter().map(Vec::as_slice).collect();
-    if !errand.names_folders {
+    if errand.way == Way::Whole {
         return Ok(words);
     }
     if setting.is_clang {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::{Duration, SystemTime};
 
+use agent_wire::Way;
 use compiler_args::{Job, Stay, stay_for_text};
 use hosts::{Host, HostSpec, shuffle};
 use statedir::{JobState, Phase, SlotLock};
@@ -72,7 +73,8 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
         hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
     if let Some(stay) = &only_whole {
         for (usable, spec) in usable.iter_mut().zip(&hosts) {
-            *usable = *usable && pump.suits(context, spec).unwrap_or(false);
+            let way = || pump.way(context, &job, spec).unwrap_or_default();
+            *usable = *usable && way().is_some_and(|way| way != Way::Below);
         }
         if !usable.contains(&true) {
             return crate::stays(context, words, stay);
@@ -239,12 +241,12 @@ impl Distribution<'_> {
             Rc::new(Command::of(context, &self.job, version))
         });
         self.command = Some(command.clone());
-        match self.pump.suits(context, spec) {
-            Ok(true) => match self.attempt_whole(spec, place, &command) {
+        match self.pump.way(context, &self.job, spec) {
+            Ok(Some(way)) => match self.attempt_whole(spec, place, &command, way) {
                 Ok(outcome) => return outcome,
                 Err(detour) => self.take_detour(&detour),
             },
-            Ok(false) => {}
+            Ok(None) => {}
             Err(trouble) => return Outcome::Failed(trouble),
         }
         if let Some(stay) = &self.only_whole {
@@ -308,23 +310,23 @@ impl Distribution<'_> {
         spec: &HostSpec,
         place: &Place,
         command: &Command,
+        mut way: Way,
     ) -> Result<Outcome, Detour> {
         let context = self.context;
-        let wanted = command.wanted();
-        let mut names_folders = pump::has_other_folders(context, &self.job, spec);
+        let wanted = command.wanted().filter(|_| way != Way::Below);
         let mut trial = Trial::new(context, command, &spec.host, wanted.is_some());
         loop {
             let Some(words) = trial.whole_words() else {
                 let text = "its source is preprocessed already".to_owned();
                 return Err(Detour { cause: Cause::PumpDoubt, text });
             };
-            let words = pump::marked(words, wanted);
-            let attempt = match self.attempt_whole_by(spec, place, &words, names_folders) {
+            let words = pump::command(way, words, wanted);
+            let attempt = match self.attempt_whole_by(spec, place, &words, way) {
                 // A compiler for this machine that lies elsewhere, as a cross compiler does.
-                Err(Detour { cause: Cause::PumpMissed, text }) if !names_folders => {
+                Err(Detour { cause: Cause::PumpMissed, text }) if way == Way::Whole => {
                     self.context.log.info(&format!("{text}; naming the folders there"));
-                    names_folders = true;
-                    let attempt = self.attempt_whole_by(spec, place, &words, names_folders)?;
+                    way = Way::NamingFolders;
+                    let attempt = self.attempt_whole_by(spec, place, &words, way)?;
                     if attempt.has_compiled() {
                         pump::note_other_folders(context, &self.job, spec);
                     }
@@ -358,7 +360,7 @@ impl Distribution<'_> {
         spec: &HostSpec,
         place: &Place,
         words: &[OsString],
-        names_folders: bool,
+        way: Way,
     ) -> Result<Outcome, Detour> {
         let context = self.context;
         let mut is_dead = || is_backed_off(context, spec);
@@ -369,8 +371,8 @@ impl Distribution<'_> {
                 Err(trouble) => return Ok(Outcome::Failed(trouble)),
             };
         self.enter(Phase::Send, spec, place.slot);
-        let sent = self.pump.send(context, &self.job, words, names_folders, &mut conversation);
-        let outcome = sent.and_then(|()| self.receive_whole(spec, place, &mut conversation));
+        let sent = self.pump.send(context, &self.job, words, way, &mut conversation);
+        let outcome = sent.and_then(|()| self.receive_whole(spec, place, way, &mut conversation));
         let (n_sent, n_received) = conversation.traffic();
         context.account.add_traffic(n_sent, n_received);
         outcome
@@ -381,6 +383,7 @@ impl Distribution<'_> {
         &mut self,
         spec: &HostSpec,
         place: &Place,
+        way: Way,
         conversation: &mut Conversation<'_>,
     ) -> Result<Outcome, Detour> {
         self.enter(Phase::Compile, spec, place.slot);
@@ -409,6 +412,10 @@ impl Distribution<'_> {
             return Err(Detour { cause: Cause::PumpDoubt, text });
         }
         self.pump.check(&reply.dependencies)?;
+        if pump::names_servers_folder(way, &reply.object) {
+            let text = "its object names a folder of that server".to_owned();
+            return Err(Detour { cause: Cause::PumpDoubt, text });
+        }
         Ok(self.accept_whole(spec, &reply))
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, SystemTime};
 
-use agent_wire::{Answer, Errand};
+use agent_wire::{Answer, Errand, Way};
 use compiler_args::{Job, WHOLE_TREE, WantedCompiler};
 use hosts::HostSpec;
 
@@ -43,12 +43,27 @@ impl Pump {
         if can { Pump::Possible(None) } else { Pump::Off }
     }
 
-    /// Whether the job is to be done that way by `spec`.
+    /// How `spec` is to do the job in pump mode; `None`: it is not to.
     ///
     /// # Errors
     /// When the host cannot be asked what it can do.
-    pub(crate) fn suits(&self, context: &Context, spec: &HostSpec) -> Result<bool, Trouble> {
-        Ok(self.is_wished(spec) && abilities::of(context, spec)?.lays_out_trees)
+    pub(crate) fn way(
+        &self,
+        context: &Context,
+        job: &Job,
+        spec: &HostSpec,
+    ) -> Result<Option<Way>, Trouble> {
+        if !self.is_wished(spec) {
+            return Ok(None);
+        }
+        if abilities::of(context, spec)?.lays_out_trees {
+            let has_others = has_other_folders(context, job, spec);
+            return Ok(Some(if has_others { Way::NamingFolders } else { Way::Whole }));
+        }
+        // Debug information would name the server's folder, and dependency files have its breaks of
+        // lines.
+        let is_exact = !job.debug && job.columns.is_none() && job.dependency_file().is_none();
+        Ok((spec.pump && is_exact).then_some(Way::Below))
     }
 
     /// Whether the job is likely to be done that way by `spec`, as far as is known.
@@ -70,11 +85,11 @@ impl Pump {
         context: &Context,
         job: &Job,
         words: &[OsString],
-        names_folders: bool,
+        way: Way,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), Detour> {
         let missing = |text: String| Detour { cause: Cause::AgentMissing, text };
-        let errand = Errand { names_folders, ..errand(context, job, words).map_err(&missing)? };
+        let errand = Errand { way, ..errand(context, job, words).map_err(&missing)? };
         let agent = self.agent(context).map_err(&missing)?;
         let answer = agent.send(errand, &conversation.descriptors());
         match answer.map_err(|error| missing(error.to_string()))? {
@@ -150,12 +165,12 @@ pub(crate) fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result
         path: compiler.path.unwrap_or_else(|| context.settings.path.clone()).into_vec(),
         command: bytes(command),
         sent: bytes(words),
-        names_folders: false,
+        way: Way::Whole,
     })
 }
 
 /// Whether a host's compiler is known to have other folders of headers than the one here.
-pub(crate) fn has_other_folders(context: &Context, job: &Job, spec: &HostSpec) -> bool {
+fn has_other_folders(context: &Context, job: &Job, spec: &HostSpec) -> bool {
     let key = folders_key(context, job, spec);
     let kept = key.and_then(|key| context.state.as_ref()?.recall(&key));
     let seconds = kept.and_then(|kept| std::str::from_utf8(&kept).ok()?.parse().ok());
@@ -177,12 +192,28 @@ fn folders_key(context: &Context, job: &Job, spec: &HostSpec) -> Option<Vec<u8>>
     Some(format!("folders of {} for {}", spec.host, compiler.identity()).into_bytes())
 }
 
-/// The command for a server, with its marks, where `plain` is the one with the compiler's name as the
-/// host knows it.
-pub(crate) fn marked(mut plain: Vec<OsString>, wanted: Option<&WantedCompiler>) -> Vec<OsString> {
+/// The command for a server, where `plain` is the one with the compiler's name as the host knows it.
+pub(crate) fn command(
+    way: Way,
+    mut plain: Vec<OsString>,
+    wanted: Option<&WantedCompiler>,
+) -> Vec<OsString> {
+    if way == Way::Below {
+        // So it tells all that was read.
+        plain.push("-MD".into());
+        return plain;
+    }
     plain.insert(1, WHOLE_TREE.into());
     if let Some(wanted) = wanted {
         plain.insert(1, wanted.to_word());
     }
     plain
+}
+
+/// How the folders are called in which servers of 3.4 lay out files.
+const FOLDER_OF_SERVER: &[u8] = b"/distccd_";
+
+/// Whether an object names the folder in which a server laid out the files.
+pub(crate) fn names_servers_folder(way: Way, object: &[u8]) -> bool {
+    way == Way::Below && memchr::memmem::find(object, FOLDER_OF_SERVER).is_some()
 }

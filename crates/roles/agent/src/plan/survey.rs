@@ -89,12 +89,21 @@ impl Knowledge {
         let mut core = self.core();
         core.keep_small();
         let settled = core.settle(errand, &reading, &setting, since)?;
-        let survey = core.survey(&settled, &reading, &setting, is_at_hand);
+        let survey = core.survey(&settled, &reading, &setting, Headers::OfServer, is_at_hand);
         match core.files.take_disturbed() {
             Some(name) => Err(gone(&name)),
             None => survey,
         }
     }
+}
+
+/// Whose headers of the system the compiler is to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Headers {
+    /// The server's own, as distcc 3.4 has it.
+    OfServer,
+    /// Those of this machine: they are sent, and the command names their folders.
+    Sent,
 }
 
 /// Which files a server has by itself.
@@ -108,7 +117,15 @@ struct Own<'a> {
 }
 
 impl<'a> Own<'a> {
-    fn of(key: &'a GroupKey, reading: &'a Reading, setting: &'a Setting) -> Result<Own<'a>, Doubt> {
+    fn of(
+        key: &'a GroupKey,
+        reading: &'a Reading,
+        setting: &'a Setting,
+        headers: Headers,
+    ) -> Result<Own<'a>, Doubt> {
+        if headers == Headers::Sent {
+            return Ok(Own { folders: Vec::new(), asked: Vec::new(), asks_system: true });
+        }
         let folders: Vec<&[u8]> = setting.folders.iter().map(Vec::as_slice).collect();
         // These come before their likes of the compiler's own, which counts no more.
         if let Some(name) =
@@ -152,15 +169,16 @@ fn lies_below(name: &[u8], folder: &[u8]) -> bool {
 }
 
 impl Core {
-    fn survey(
+    pub(super) fn survey(
         &mut self,
         settled: &Settled,
         reading: &Reading,
         setting: &Setting,
+        headers: Headers,
         is_at_hand: &mut dyn FnMut(&Copied) -> bool,
     ) -> Result<Survey, Doubt> {
         let Settled { key, closure, .. } = settled;
-        let own = Own::of(key, reading, setting)?;
+        let own = Own::of(key, reading, setting, headers)?;
         let mut tree = self.sent_files(key, closure, &own)?;
         self.judge_texts(key, closure, reading, &own, &tree)?;
         let linked = self.add_folders(key, &own, &mut tree)?;
@@ -403,6 +421,7 @@ fn doubt(code: &'static str, name: &[u8], what: &str) -> Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use agent_wire::Way;
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
@@ -438,7 +457,7 @@ mod tests {
                 path: b"/usr/bin:/bin".to_vec(),
                 command: command.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
                 sent: Vec::new(),
-                names_folders: false,
+                way: Way::Whole,
             };
             self.knowledge.survey(&errand, &mut |_| false)
         }
