@@ -5,7 +5,7 @@
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 
-use compiler_args::{Decision, decide, server_job, stay_for_text};
+use compiler_args::{Decision, decide, server_job, stay_for_text, tree_job};
 use fuzz as _;
 use libfuzzer_sys::fuzz_target;
 
@@ -19,6 +19,18 @@ fuzz_target!(|input: &[u8]| {
             !word.starts_with(b"@") && !word.contains(&0)
         };
         assert!(sent.iter().all(is_program_word));
+    }
+    if let Ok(job) = tree_job(&words) {
+        let below = job.command_below("/r".as_ref(), "out.o".as_ref(), "out.d".as_ref());
+        let below = below.map(|(sent, _)| sent).unwrap_or_default();
+        for sent in
+            [job.command("own.d".as_ref()), job.command_as_original("own.d".as_ref()), below]
+        {
+            assert!(sent.iter().all(|word| {
+                let word = word.as_encoded_bytes();
+                !word.starts_with(b"@") && !word.contains(&0) && !word.starts_with(b"-fplugin")
+            }));
+        }
     }
     let Decision::Distribute(job) = decide(&words) else { return };
     let judged = server_job(&job.remote).expect("our server runs what our client sends");

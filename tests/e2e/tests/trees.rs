@@ -321,6 +321,61 @@ fn programs_and_libraries_are_not_covered() {
 }
 
 #[test]
+fn a_server_says_whether_it_lays_out_trees() {
+    let stand = Stand::new();
+    let mut without = options();
+    without.more = ["--sandbox", "off"].map(str::to_owned).to_vec();
+    let without = stand.world.server("without", &without);
+    let ask = |server: &Server| {
+        let reply = Tree::new("/".as_ref()).compile(server, &["distcc-rs:abilities"]);
+        wire::Abilities::of_reply(&reply).unwrap().lays_out_trees
+    };
+    assert_eq!((ask(&stand.server), ask(&without)), (true, false));
+    let tree = Tree::new(&stand.work()).file(stand.name("x.c"), "int x;\n");
+    let said = tree.refused(&without, &whole(&["gcc", "-c", "x.c"]));
+    assert!(said.contains("at their own names"), "{said}");
+}
+
+#[test]
+fn without_namespaces_the_original_is_followed() {
+    let stand = Stand::new();
+    let mut without = options();
+    without.more = ["--sandbox", "off"].map(str::to_owned).to_vec();
+    let without = stand.world.server("without", &without);
+    let original = stand.world.server("original", &ServerOptions::new(Kind::Original));
+    let up = "../".repeat(30);
+    let tree = Tree::new(&stand.work())
+        .file(
+            stand.name("x.c"),
+            "#include <stdio.h>\n#include <i.h>\n#include <l.h>\nint x = I + L;\n",
+        )
+        .file(stand.name("inc/i.h"), "#define I 1\n")
+        .file(stand.name("real/l.h"), "#define L 2\n")
+        .link(&stand.name("inc/l.h"), &stand.name("real/l.h"))
+        .link("/usr/include", &format!("{up}usr/include"));
+    let include = format!("-I{}", stand.name("inc"));
+    for more in
+        [&["-o", "x.o"][..], &["-o", "x.o", "-MD", "-MT", "t"], &["-o", "x.o", "-MMD", "-MFy.d"]]
+    {
+        let command = [&["gcc", &include, "-c", "x.c"][..], more].concat();
+        let replies =
+            [&original, &without, &stand.server].map(|server| tree.compile(server, &command));
+        let names = |reply: &Reply| {
+            let text = String::from_utf8(reply.dependencies.clone()).unwrap();
+            text.replace("\\\n", " ").split_whitespace().map(str::to_owned).collect::<Vec<_>>()
+        };
+        for reply in &replies[1..] {
+            assert!(reply.object == replies[0].object);
+            assert_eq!(names(reply), names(&replies[0]), "{command:?}");
+        }
+    }
+    // Debug information names the client's folder, where the original's names the server's.
+    let command = ["gcc", "-g", &include, "-c", "x.c", "-o", "x.o"];
+    let [plain, laid_out] = [&without, &stand.server].map(|server| tree.compile(server, &command));
+    assert!(plain.object == laid_out.object);
+}
+
+#[test]
 fn nothing_is_left_of_a_tree() {
     let stand = Stand::new();
     let tree = Tree::new(&stand.work())

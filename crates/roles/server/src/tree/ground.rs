@@ -14,6 +14,10 @@ const HEADER_FOLDERS: [&str; 2] = ["include", "include-fixed"];
 /// Where the system has its programs, headers and libraries.
 const PREFIXES: [&str; 2] = ["/usr", "/usr/local"];
 
+/// Where a toolchain's own folder for a target has that target's system.
+const TARGET_SYSTEMS: [&str; 6] =
+    ["sysroot", "sysroot/usr", "sys-root", "sys-root/usr", "libc", "libc/usr"];
+
 /// Folders of the system that are for sources, so that people build in them.
 const SOURCE_FOLDERS: [&str; 2] = ["/usr/src", "/usr/local/src"];
 
@@ -135,7 +139,10 @@ pub(crate) fn header_folders(prefix: Option<&Path>) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for prefix in prefixes {
         let mut above = vec![prefix.to_owned()];
-        above.extend(folders_in(prefix, ""));
+        for target in folders_in(prefix, "") {
+            above.extend(TARGET_SYSTEMS.map(|system| target.join(system)));
+            above.push(target);
+        }
         for library in folders_in(prefix, "lib") {
             let families = ["gcc", "gcc-cross"].map(|family| library.join(family));
             let targets = families.iter().flat_map(|family| folders_in(family, ""));
@@ -305,6 +312,7 @@ mod tests {
             "lib/llvm-14/lib/clang/14/include",
             "lib/clang/15/include",
             "y/include",
+            "y/sysroot/usr/include",
         ];
         for name in folders.iter().chain(&["share/doc/include", "lib/other/z/include", "bin"]) {
             std::fs::create_dir_all(root.join(name)).unwrap();
