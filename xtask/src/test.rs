@@ -40,6 +40,7 @@ const OTHER_WORKSPACES: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
 pub(crate) fn run() -> Result<()> {
     debian::install(&PACKAGES)?;
     debian::install(&identity::DEBIAN_PACKAGES)?;
+    debian::install(&soundness::SHORT_DEBIAN_PACKAGES)?;
     cargo(&["fmt", "--all", "--check"])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])?;
     for manifest in OTHER_WORKSPACES {

@@ -36,8 +36,8 @@ fn read(text: &[u8]) -> Option<Vec<(usize, Condition)>> {
         cursor.skip_blanks();
         let test = match word.as_slice() {
             b"if" | b"elif" => Test::read(&mut cursor),
-            b"ifdef" | b"elifdef" => Test::defined(&cursor.name()),
-            b"ifndef" | b"elifndef" => Test::defined(&cursor.name()).not(),
+            b"ifdef" | b"elifdef" => name_test(&mut cursor),
+            b"ifndef" | b"elifndef" => name_test(&mut cursor).not(),
             b"else" | b"endif" => Test::UNKNOWN,
             _ => continue,
         };
@@ -58,6 +58,13 @@ fn read(text: &[u8]) -> Option<Vec<(usize, Condition)>> {
         starts.push((place, branch));
     }
     open.is_empty().then_some(starts)
+}
+
+/// That the name that stands here is defined.
+fn name_test(cursor: &mut Cursor<'_>) -> Test {
+    let name = cursor.name();
+    // A letter written by its number goes on with the name.
+    if cursor.peek() == Some(b'\\') { Test::UNKNOWN } else { Test::defined(&name) }
 }
 
 /// Where directives begin: each sign that stands first in its line, comments left out.
@@ -136,6 +143,7 @@ mod tests {
         check("#ifndef A\n@\n#elifdef B\n@\n#elifndef C\n@\n#endif", &["?", "2 parts", "A"]);
         check("#ifndef A\n@\n#else\n@\n#endif\n@", &["?", "A", "?"]);
         check("#if 1\n@\n#else\n@\n#endif\n@", &["?", "0", "?"]);
+        check("#ifdef A\\u00e9\n@\n#endif", &["?"]);
     }
 
     #[test]

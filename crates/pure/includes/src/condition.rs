@@ -163,7 +163,13 @@ fn words(cursor: &mut Cursor<'_>) -> Option<Vec<Word>> {
                 }
                 words.push(Word::Number { is_zero });
             }
-            Some(byte) if is_of_name(byte) => words.push(Word::Name(cursor.name())),
+            Some(byte) if is_of_name(byte) => {
+                words.push(Word::Name(cursor.name()));
+                // A letter written by its number goes on with the name.
+                if cursor.peek() == Some(b'\\') {
+                    return None;
+                }
+            }
             Some(_) => words.push(Word::Sign(sign(cursor)?)),
         }
     }
@@ -388,6 +394,8 @@ mod tests {
             "(defined(A)",
             "defined(A) == 0",
             "A + 1 || 0",
+            "A\\u00e9",
+            "defined(A\\u00e9)",
         ] {
             check(text, "?");
         }

@@ -66,6 +66,8 @@ pub enum Doubt {
     Pragma,
     /// Trigraphs: some dialects have them.
     Trigraph,
+    /// Modules: `@import`, `import <x>`, `module x`, `#pragma clang module`.
+    Module,
 }
 
 /// Words that, wherever they stand outside of comments, are a doubt.
@@ -87,6 +89,8 @@ static DOUBTFUL: LazyLock<Vec<(Finder<'static>, Doubt)>> = LazyLock::new(|| {
 });
 
 static HAS_INCLUDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__has_include"));
+static MODULE_WORDS: LazyLock<[Finder<'static>; 2]> =
+    LazyLock::new(|| [Finder::new("import"), Finder::new("module")]);
 static DIGRAPH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("%:"));
 
 /// Finds out what `text` says of other files.
@@ -107,6 +111,11 @@ pub fn scan(text: &[u8]) -> Facts {
     }
     for at in HAS_INCLUDE.find_iter(text) {
         scan.has_include(at);
+    }
+    for finder in MODULE_WORDS.iter() {
+        for at in finder.find_iter(text) {
+            scan.module_line(at);
+        }
     }
     for (finder, doubt) in DOUBTFUL.iter() {
         if finder.find_iter(text).any(|at| scan.is_doubtful(at, *doubt)) {
@@ -218,12 +227,57 @@ impl Scan<'_> {
         match cursor.name().as_slice() {
             b"include" | b"import" => self.operand(at, IncludeKind::First, &mut cursor),
             b"include_next" => self.operand(at, IncludeKind::Next, &mut cursor),
+            b"pragma" => self.pragma(at, &mut cursor),
             b"embed" if is_code(self.text, at) => self.doubt(at, Doubt::Embed),
             b"define" => {
                 cursor.skip_blanks();
                 self.defines.add(cursor.name(), self.branches.at(at));
             }
             _ => {}
+        }
+    }
+
+    /// Pragmas that name files, and those that ask for modules.
+    fn pragma(&mut self, at: usize, cursor: &mut Cursor<'_>) {
+        cursor.skip_blanks();
+        let first = cursor.name();
+        cursor.skip_blanks();
+        let second = cursor.name();
+        let doubt = match (first.as_slice(), second.as_slice()) {
+            (b"clang", b"module") => Doubt::Module,
+            (b"GCC", b"dependency" | b"pch_preprocess") => Doubt::Pragma,
+            (b"include_alias" | b"hdrstop", _) | (b"clang", b"include_alias") => Doubt::Pragma,
+            _ => return,
+        };
+        if is_code(self.text, at) {
+            self.doubt(at, doubt);
+        }
+    }
+
+    /// A line that brings in a module, or begins one: `import x;`, `export module x;`.
+    fn module_line(&mut self, at: usize) {
+        if !is_behind_export(&self.text[..at]) || !is_code(self.text, at) {
+            return;
+        }
+        let mut cursor = Cursor::new(self.text, at);
+        let word = cursor.name();
+        if !matches!(word.as_slice(), b"import" | b"module") {
+            return;
+        }
+        cursor.skip_blanks();
+        let is_name =
+            cursor.peek().is_some_and(|byte| is_of_name(byte) || b"<\":;".contains(&byte));
+        // What is declared, assigned or called has another sign behind the word or the next one.
+        let names_it = match cursor.peek() {
+            Some(b'<' | b'"') => word == b"import",
+            _ => {
+                let _ = cursor.name();
+                cursor.skip_blanks();
+                matches!(cursor.peek(), Some(b';' | b'.' | b':' | b'['))
+            }
+        };
+        if is_name && names_it {
+            self.doubt(at, Doubt::Module);
         }
     }
 
@@ -291,6 +345,12 @@ fn begins_line(text: &[u8], at: usize) -> bool {
             _ => return false,
         }
     }
+}
+
+/// Whether a word may begin a line of a module: nothing, `export`, or Objective-C's sign before it.
+fn is_behind_export(before: &[u8]) -> bool {
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default().trim_ascii();
+    line.is_empty() || line == b"@" || line == b"export" || line.ends_with(b";")
 }
 
 /// The values that `text` gives the macro `name`, if it has no parameters: what stands behind the
@@ -452,6 +512,31 @@ mod tests {
         }
         check("#embed <x>", "Embed");
         check("a ??= b", "Trigraph");
+        check("long t = __TIMESTAMP__[0];", "Time");
+        check("#if __has_embed(<x>)\n#endif", "Embed");
+        check("#pragma GCC dependency \"x\"", "Pragma");
+        check("# pragma  GCC /**/ dependency \"x\"", "Pragma");
+        check("#pragma include_alias(\"a\", \"b\")", "Pragma");
+        check("#pragma GCC pch_preprocess \"x\"", "Pragma");
+        check("#pragma clang module import X", "Module");
+        check("@import X;", "Module");
+        check("import std;\n", "Module");
+        check("export module a.b;", "Module");
+        check("module;\n#include <a>", "<a> Module");
+        check("export import :part;", "Module");
+        check("import <a>;", "Module");
+        for text in [
+            "int import = 1, module;",
+            "module *m = import(x);",
+            "module_init(x);",
+            "struct module x;",
+            "// import x;",
+            "module = import;",
+            "#pragma once",
+            "#pragma GCC system_header",
+        ] {
+            check(text, "");
+        }
     }
 
     #[test]

@@ -1,8 +1,9 @@
 //! The include scanner: every file that a compile may read, found without preprocessing.
 //!
-//! A closure is never too small: every branch of every conditional counts, every hit where the
-//! order cannot be known, every value of a macro that names a file. What cannot be followed at all
-//! is a doubt, and a compile with a doubt has to be preprocessed.
+//! A closure is never too small: every branch counts that may come true, every hit where the order
+//! cannot be known, every value of a macro that names a file. What needs more than that is carried
+//! out exactly, and what cannot be followed at all is a doubt: a compile with one has to be
+//! preprocessed.
 
 mod branches;
 mod compile;

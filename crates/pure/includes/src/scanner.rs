@@ -15,7 +15,7 @@ use crate::text::is_of_name;
 const MOST_MACROS: usize = 16;
 
 /// By how many names of a folder what stands in it is followed.
-const MOST_NAMES: usize = 8;
+const MOST_NAMES: usize = 64;
 
 /// How much is kept of contents: things told. A file tells of some dozens.
 const MOST_KNOWN: usize = 8_000_000;
@@ -863,7 +863,73 @@ mod tests {
         let case = compile("a.c", &[], &[]);
         let mut files = Round(Tree(tree.to_vec()));
         let closure = Scanner::new(case.setting).closure(&case.compile, &mut files);
-        assert!(closure.files.len() < 60, "{}", closure.files.len());
+        assert!(closure.files.len() < 400, "{}", closure.files.len());
         assert!(closure.files.iter().any(|name| plain(name) == b"inc/y.h"));
+    }
+
+    /// Checks which of `x1.h`, `x2.h`, `x3.h` a source is found to read, with GCC's macros.
+    #[track_caller]
+    fn check_computed(text: &'static str, expected: &str) {
+        let mut case = compile("a.c", &[], &["inc"]);
+        case.setting.own_macros = Some(Arc::from(&b"#define __GNUC__ 12\n#define ONE 1\n"[..]));
+        case.compile.macros = vec![MacroOption::Define(b"TEXT(x)=#x".to_vec())];
+        let tree = [("a.c", text), ("inc/x1.h", ""), ("inc/x2.h", ""), ("x3.h", "")];
+        let closure = closure(&case, &tree);
+        let mut found: Vec<_> =
+            closure.files[1..].iter().map(|name| String::from_utf8_lossy(name)).collect();
+        found.sort();
+        let doubts = closure.doubts.iter().map(|(_, doubt)| format!("{doubt:?}").into());
+        found.extend(doubts);
+        assert_eq!(found.join(" "), expected, "{text}");
+    }
+
+    #[test]
+    fn names_are_computed_as_the_compiler_does() {
+        check_computed("#define F(x) <x>\n#include F(x1.h)", "inc/x1.h");
+        check_computed("#include TEXT(x2.h)\n#include TEXT(  x3.h )", "inc/x2.h x3.h");
+        check_computed("#define C(a, b) a ## b\n#define H TEXT\n#include H(x1.h)", "inc/x1.h");
+        check_computed("#define C(a, b) <a ## b.h>\n#include C(x, 1)", "inc/x1.h");
+        check_computed("#define C(a, ...) <a ## __VA_ARGS__.h>\n#include C(x, 2)", "inc/x2.h");
+        check_computed("#define E\n#define C(a) TEXT(a)\n#include E C(x3.h)", "x3.h");
+        check_computed("#define x x1\n#define F(a) <a.h>\n#include F(x)", "inc/x1.h");
+        check_computed("#define x1 x2\n#define A <x1.h>\n#include A", "inc/x1.h inc/x2.h");
+    }
+
+    #[test]
+    fn what_is_not_reached_is_not_computed() {
+        check_computed("#if ONE == 2\n#include F(x1.h)\n#endif\n#include TEXT(x3.h)", "x3.h");
+        check_computed(
+            "#define N (ONE + 1) * 2 - 1\n#if N == 3 && !defined F\n#include TEXT(x1.h)\n\
+             #elif 1\n#include TEXT(x2.h)\n#else\n#include TEXT(x3.h)\n#endif",
+            "inc/x1.h",
+        );
+        check_computed("#if 1 / 0\n#include TEXT(x1.h)\n#endif", "inc/x1.h");
+    }
+
+    #[test]
+    fn what_only_the_compiler_knows_goes_both_ways() {
+        check_computed(
+            "#if __has_builtin(x)\n#define H TEXT(x1.h)\n#else\n#define H TEXT(x2.h)\n#endif\n\
+             #include H",
+            "inc/x1.h inc/x2.h",
+        );
+        check_computed("#if __COUNTER__ > 3\n#include TEXT(x1.h)\n#endif", "inc/x1.h");
+        check_computed(
+            "#define H TEXT(x1.h)\n#if __has_feature(x)\n#pragma push_macro(\"H\")\n#undef H\n\
+             #define H TEXT(x2.h)\n#pragma pop_macro(\"H\")\n#endif\n#include H",
+            "inc/x1.h",
+        );
+        check_computed("#include __DATE__ TEXT(x1.h)", "Told(ComputedInclude) Told(Time)");
+        check_computed(
+            "#define F(x, ...) __VA_OPT__(<x>)\n#include F(x1.h, 1)",
+            "Told(ComputedInclude)",
+        );
+    }
+
+    #[test]
+    fn questions_by_macros_are_answered() {
+        let text = "#define HAS(x) __has_include(x)\n#if HAS(<x1.h>) && !HAS(\"none.h\")\n\
+                    #include TEXT(x2.h)\n#endif";
+        check_computed(text, "inc/x1.h inc/x2.h");
     }
 }

@@ -11,4 +11,4 @@ pub use code_base::{CodeBase, DEBIAN_PACKAGES, SHORT_DEBIAN_PACKAGES, all, short
 pub use disk::Disk;
 pub use judge::{Judge, Tally, Verdict, judge};
 pub use torture::{Outcome, torture};
-pub use unit::{Settings, Unit, as_in_rule};
+pub use unit::{Preprocessed, Settings, Unit, as_in_rule};

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::{Result, ensure};
 
 use crate::judge::{Judge, Verdict};
-use crate::unit::Unit;
+use crate::unit::{Preprocessed, Unit};
 
 /// What became of one tree with one compiler.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,7 +39,7 @@ pub fn torture(
     judge.forget();
     let mut tree = Tree::new(seed, &whole);
     let unit = tree.make(compiler)?;
-    let Some((expected, read)) = unit.preprocessed(&whole)? else {
+    let Some(Preprocessed { text: expected, read }) = unit.preprocessed(&whole)? else {
         return Ok(Outcome::NotCompiled);
     };
     match judge.compare(&unit, &read)? {
@@ -57,7 +57,7 @@ pub fn torture(
     for name in &closure.files {
         copy_file(&whole, &copy, std::str::from_utf8(name)?)?;
     }
-    let found = unit.preprocessed(&copy)?.map(|(text, _)| text).unwrap_or_default();
+    let found = unit.preprocessed(&copy)?.map(|found| found.text).unwrap_or_default();
     ensure!(
         expected == found,
         "seed {seed}, {compiler}: the copy is read differently:\n{}\nexpected:\n{}\nfound:\n{}",

@@ -21,6 +21,15 @@ pub struct Unit {
     pub folder: Arc<PathBuf>,
 }
 
+/// What a compiler makes of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Preprocessed {
+    /// The text.
+    pub text: Vec<u8>,
+    /// The names of the files that it reads.
+    pub read: BTreeSet<Vec<u8>>,
+}
+
 impl Unit {
     /// What the scanner is asked.
     #[must_use]
@@ -78,12 +87,11 @@ impl Unit {
         Ok(output.status.success().then(|| names_of_rule(&output.stdout)))
     }
 
-    /// What the compiler makes of the source in a folder, and the names of the files that it
-    /// reads; `None` where it fails.
+    /// What the compiler makes of the source in a folder; `None` where it fails.
     ///
     /// # Errors
     /// When the compiler does not start.
-    pub fn preprocessed(&self, folder: &Path) -> Result<Option<(Vec<u8>, BTreeSet<Vec<u8>>)>> {
+    pub fn preprocessed(&self, folder: &Path) -> Result<Option<Preprocessed>> {
         let rule = folder.with_extension("d");
         let output = self
             .command()
@@ -96,7 +104,8 @@ impl Unit {
         if !output.status.success() {
             return Ok(None);
         }
-        Ok(Some((output.stdout, names_of_rule(&std::fs::read(rule)?))))
+        let read = names_of_rule(&std::fs::read(rule)?);
+        Ok(Some(Preprocessed { text: output.stdout, read }))
     }
 
     fn command(&self) -> Command {
