@@ -121,10 +121,6 @@ const ROWS: &[Row] = &[
     wrong("a_file_in_plain_mode", || {
         after_command(Version::V1, b"NFIL00000001NAME00000006/etc/xFILE00000000")
     }),
-    wrong("pump_mode", || b"DIST00000003CDIR00000001/ARGC00000001ARGV00000003gcc".to_vec()),
-    wrong("pump_mode_with_a_way_out", || {
-        b"DIST00000003CDIR00000006/../..ARGC00000001ARGV00000003gccNFIL00000001NAME0000000c/../../tmp/xLINK00000004/etc".to_vec()
-    }),
     wrong("packed_source_that_is_noise", || packed(b"\xff\xfe\xfd\xfc\xfb\xfa\xf9\xf8")).packed(),
     wrong("packed_source_without_its_end", || {
         let mut body = lzo::compress(&b"int x;\n".repeat(1000));

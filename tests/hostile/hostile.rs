@@ -22,6 +22,7 @@ mod sources;
 mod stand;
 mod stats;
 mod talk;
+mod trees;
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -97,7 +98,7 @@ impl Stands {
 
     /// What shows that the attacks are attacks.
     fn proofs(&self) -> Vec<Trial> {
-        let cases = arguments::proofs().into_iter().chain(sources::proofs());
+        let cases = arguments::proofs().into_iter().chain(sources::proofs()).chain(trees::proofs());
         cases.map(|case| trial("proof", case, &self.original)).collect()
     }
 
@@ -116,6 +117,7 @@ impl Stands {
                     leaving::cases(),
                     floods::cases(),
                     stats::cases(),
+                    trees::cases(),
                 ]
                 .into_iter()
                 .flatten()

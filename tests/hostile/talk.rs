@@ -24,7 +24,9 @@ impl Answer {
     /// All bytes that came back, unpacked where they were packed.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         match self {
-            Answer::Reply(reply) => [&reply.stderr[..], &reply.stdout, &reply.object].concat(),
+            Answer::Reply(reply) => {
+                [&reply.stderr[..], &reply.stdout, &reply.object, &reply.dependencies].concat()
+            }
             Answer::Closed(said) => said.clone(),
         }
     }

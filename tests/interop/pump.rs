@@ -335,7 +335,7 @@ fn original_pump(folder: &Path) -> Result<PathBuf> {
         }
     }
     let module = "distcc_pump_c_extensions.py";
-    let own = workspace().join("tests/interop/original_pump").join(module);
+    let own = workspace().join("tests/interop").join(module);
     std::fs::copy(own, server.join(module))?;
     let script = std::fs::read_to_string("/usr/bin/distcc-pump")?;
     let start = format!("include_server='{}'", server.join("include_server.py").display());

@@ -1,10 +1,11 @@
-//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `identity`, `reasons`.
+//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`.
 
 mod debian;
 mod demo;
 mod fuzz;
 mod identity;
 mod soak;
+mod soundness;
 mod test;
 mod tidy;
 
@@ -21,6 +22,9 @@ usage: cargo xtask CHORE
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
   identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original] [--mode plain|pump]
                   run generated commands with and without servers, compare all they leave
+  soundness [--sources N] [--only NAME]
+                  compare the include scanner with what compilers read of real code, at most N
+                  sources of each code base (default 600)
   soak [--seconds N]
                   good and hostile clients on our server together (default 30 minutes);
                   prints what grew, and fails where something did
@@ -36,6 +40,7 @@ fn main() -> ExitCode {
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
         Some("identity") => identity::run(&words[1..]),
+        Some("soundness") => soundness::run(&words[1..]),
         Some("soak") => soak::run_words(&words[1..]),
         Some("reasons") => write_reasons(),
         Some("options") => write_options(),

@@ -30,6 +30,8 @@ pub struct Reading {
     pub macros: Vec<MacroWord>,
     /// Whether `__FILE__` may be another name than the file's.
     pub maps_names: bool,
+    /// Whether trigraphs are asked for.
+    pub has_trigraphs: bool,
     /// The words that decide about the compiler's own folders and macros.
     pub setting: Vec<OsString>,
 }
@@ -55,6 +57,9 @@ const WITHOUT_MACROS: [&[u8]; 8] = [
     b"-fdiagnostics-",
     b"-fmessage-length=",
 ];
+
+/// Options that ask for trigraphs, beside strict standards.
+const HAS_TRIGRAPHS: [&str; 4] = ["-trigraphs", "--trigraphs", "-ansi", "--ansi"];
 
 /// Options that change what `__FILE__` is.
 const MAPS_NAMES: [&[u8]; 2] = [b"-fmacro-prefix-map=", b"-ffile-prefix-map="];
@@ -93,6 +98,7 @@ impl Reading {
             Effect::PreprocessorWords => return unclear(),
             Effect::Compile | Effect::Columns | Effect::Target => {
                 let word = words[0].as_bytes();
+                self.has_trigraphs |= HAS_TRIGRAPHS.iter().any(|own| words[0] == *own);
                 self.maps_names |= MAPS_NAMES.iter().any(|start| word.starts_with(start));
                 if !WITHOUT_MACROS.iter().any(|start| word.starts_with(start)) {
                     self.setting.extend_from_slice(words);

@@ -15,6 +15,8 @@ pub struct Setting {
     /// Whether `__FILE__` may be another name than the file's (`-fmacro-prefix-map`,
     /// `-ffile-prefix-map`).
     pub maps_names: bool,
+    /// Whether `-trigraphs` is given. A strict standard has them without it.
+    pub has_trigraphs: bool,
 }
 
 /// Where the compiler looks for files, in order: the lists that `gcc -v` and `clang -v` print.

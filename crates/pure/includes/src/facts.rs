@@ -8,7 +8,7 @@ use memchr::memmem::Finder;
 
 use crate::branches::Branches;
 use crate::condition::Condition;
-use crate::text::{Cursor, is_code, is_of_name};
+use crate::text::{Cursor, Part, is_code, is_of_name, part_at};
 
 /// What one file says of other files, each thing once, in the order in which it is said first, and
 /// with what has to hold for it to count.
@@ -109,7 +109,7 @@ pub fn scan(text: &[u8]) -> Facts {
         scan.has_include(at);
     }
     for (finder, doubt) in DOUBTFUL.iter() {
-        if finder.find_iter(text).any(|at| *doubt == Doubt::Trigraph || scan.is_word(at)) {
+        if finder.find_iter(text).any(|at| scan.is_doubtful(at, *doubt)) {
             scan.doubts.add(*doubt, Condition::Maybe);
         }
     }
@@ -167,9 +167,45 @@ impl Scan<'_> {
     /// Whether the word at `at` is no tail of another, and stands in code.
     fn is_word(&self, at: usize) -> bool {
         let is_tail = at > 0 && is_of_name(self.text[at - 1]) && is_of_name(self.text[at]);
-        // Assembler text is a string in the source.
-        let is_string = self.text[at] == b'.';
-        !is_tail && (is_string || is_code(self.text, at))
+        !is_tail && is_code(self.text, at)
+    }
+
+    /// Whether a word of [`DOUBTFUL`] that stands at `at` is what it seems.
+    fn is_doubtful(&self, at: usize, doubt: Doubt) -> bool {
+        match doubt {
+            Doubt::Trigraph => true,
+            Doubt::AssemblerFile => self.is_assembler(at),
+            _ => self.is_word(at),
+        }
+    }
+
+    /// Whether the word at `at` may be one of the assembler's: in a string, or in a source for it.
+    /// It is none where it is a member of something.
+    fn is_assembler(&self, at: usize) -> bool {
+        let part = part_at(self.text, at);
+        let mut after = Cursor::new(self.text, at + 1);
+        let _ = after.name();
+        after.skip_blanks();
+        let before = self.text[..at].trim_ascii_end().last();
+        let is_member = match part {
+            Part::Code => {
+                before.is_some_and(|byte| is_of_name(*byte) || b")]>".contains(byte))
+                    && !self.begins_in_its_line(at)
+                    || matches!(after.peek(), Some(b'=' | b'.' | b'[' | b')' | b',' | b';'))
+            }
+            // `\n` and the like stand before it.
+            Part::Quoted | Part::Unknown => {
+                let is_escape = self.text[..at].iter().rev().nth(1) == Some(&b'\\');
+                at > 0 && is_of_name(self.text[at - 1]) && !is_escape
+            }
+            Part::Comment => true,
+        };
+        !is_member
+    }
+
+    fn begins_in_its_line(&self, at: usize) -> bool {
+        let line = self.text[..at].rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+        line.trim_ascii().is_empty()
     }
 
     /// Looks at what may be a directive: its sign, so many bytes long, stands at `at`.
@@ -392,7 +428,28 @@ mod tests {
     fn what_cannot_be_followed_is_a_doubt() {
         check("const char *t = __TIME__;", "Time");
         check("// __TIME__\nint my__TIME__;", "");
-        check("asm(\".incbin \\\"x\\\"\");", "AssemblerFile");
+        for text in [
+            "asm(\".incbin \\\"x\\\"\");",
+            "asm(\"\\n.include \\\"x\\\"\\n\");",
+            "asm(\"a: .include \\\"x\\\"\");",
+            "asm(TEXT(.incbin \"x\"));",
+            "\t.incbin \"x\"",
+            "a)\n.include \"x\"",
+            "1: .include FILE",
+            "auto r = R\"(x)\"; asm(\"a\\n.include \\\"x\\\"\");",
+        ] {
+            check(text, "AssemblerFile");
+        }
+        for text in [
+            "x.include = 1;",
+            "a[k].include(x);",
+            "struct a b = { .include = 1 };",
+            "// asm(\".include x\")",
+            "/* .incbin \"x\" */",
+            "char *s = \"x.include\";",
+        ] {
+            check(text, "");
+        }
         check("#embed <x>", "Embed");
         check("a ??= b", "Trigraph");
     }

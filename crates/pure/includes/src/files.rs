@@ -10,7 +10,8 @@ pub trait Files {
     /// What is at `name`, links followed.
     fn look(&mut self, name: &[u8]) -> Found;
 
-    /// The name of a file that [`Files::look`] has found, without links and detours.
+    /// The name of a file that [`Files::look`] has found, or of a folder, without links and
+    /// detours. What has none keeps its own.
     fn true_name(&mut self, name: &[u8]) -> Vec<u8>;
 
     /// What a file says of others: [`crate::scan`] of its text.

@@ -8,6 +8,7 @@ mod branches;
 mod compile;
 mod condition;
 mod dependencies;
+mod exact;
 mod facts;
 mod files;
 mod known;

@@ -111,6 +111,13 @@ impl NumberSet {
         is_new
     }
 
+    /// Takes a number out.
+    pub(crate) fn remove(&mut self, number: u32) {
+        if let Some(word) = self.0.get_mut(number as usize / 64) {
+            *word &= !(1 << (number % 64));
+        }
+    }
+
     /// Makes it the same as `other`.
     pub(crate) fn copy(&mut self, other: &NumberSet) {
         self.0.clear();
@@ -135,5 +142,8 @@ mod tests {
         let mut set = NumberSet::default();
         assert!(!set.has(70) && set.add(70) && !set.add(70));
         assert!(set.has(70) && !set.has(6) && !set.has(1000));
+        set.remove(70);
+        set.remove(1000);
+        assert!(!set.has(70));
     }
 }

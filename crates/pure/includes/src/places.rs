@@ -16,9 +16,16 @@ pub(crate) struct Places {
     names: Names,
     places: Vec<Place>,
     folders: Names,
+    /// By folder: the number of its true name.
+    true_folders: Vec<Option<u32>>,
+    true_names: Names,
     /// By the number of an include: what it means without the includer's folder.
     in_lists: QuickMap<u32, Arc<Resolution>>,
     precompiled: QuickMap<(u32, u32), Arc<Precompiled>>,
+    /// By folder and number of an include: what the evaluator finds.
+    firsts: QuickMap<(u32, u32), Option<(u32, Way)>>,
+    /// Files and their places by shorter true names.
+    shorter: QuickMap<u32, Option<u32>>,
 }
 
 /// What is at a name.
@@ -127,6 +134,24 @@ impl Places {
         self.folders.name(number)
     }
 
+    /// The number that all names of a folder share.
+    pub(crate) fn true_folder(&mut self, folder: u32, files: &mut dyn Files) -> u32 {
+        let index = folder as usize;
+        if let Some(Some(known)) = self.true_folders.get(index) {
+            return *known;
+        }
+        let name = match &**self.folders.name(folder) {
+            b"" => b".",
+            name => name,
+        };
+        let number = self.true_names.number(&files.true_name(name));
+        if index >= self.true_folders.len() {
+            self.true_folders.resize(index + 1, None);
+        }
+        self.true_folders[index] = Some(number);
+        number
+    }
+
     /// How many places are known.
     pub(crate) fn len(&self) -> usize {
         self.names.len()
@@ -204,22 +229,15 @@ impl Places {
         told: &mut Resolution,
     ) -> bool {
         let number = self.place(name, files);
-        let Some(file) = self.file(number) else {
+        if self.file(number).is_none() {
             told.missed.push(self.folder(number));
             return false;
-        };
+        }
         // GCC opens a system header by its true name where that is shorter, and goes on from
         // there (`-fcanonical-system-headers`). Which headers those are depends on how they were
         // found: any may be.
         if rules.shortens {
-            let true_name = files.true_name(name);
-            if true_name.len() < name.len() {
-                let shorter = match self.names.known(&true_name) {
-                    Some(shorter) => shorter,
-                    None => self.enter(&true_name, Found::File(file)),
-                };
-                told.targets.push(shorter);
-            }
+            told.targets.extend(self.shorter(number, files));
         }
         told.targets.push(number);
         true
@@ -300,4 +318,101 @@ pub(crate) fn joined(folder: &[u8], name: &[u8]) -> Vec<u8> {
         [.., b'/'] => [folder, name].concat(),
         _ => [folder, b"/", name].concat(),
     }
+}
+
+impl Places {
+    /// Where the compiler finds a file first that is named in a file of `folder`.
+    pub(crate) fn first(
+        &mut self,
+        folder: u32,
+        (number, include): (u32, &Include),
+        search: &Search,
+        files: &mut dyn Files,
+    ) -> Option<(u32, Way)> {
+        if let Some(known) = self.firsts.get(&(folder, number)) {
+            return *known;
+        }
+        let found = self.look_for_first(folder, &include.operand, search, files);
+        self.firsts.insert((folder, number), found);
+        found
+    }
+
+    fn look_for_first(
+        &mut self,
+        folder: u32,
+        operand: &Operand,
+        search: &Search,
+        files: &mut dyn Files,
+    ) -> Option<(u32, Way)> {
+        let (Operand::Quoted(name) | Operand::Angled(name)) = operand else { return None };
+        if name.starts_with(b"/") {
+            let place = self.place(name, files);
+            return self.file(place).map(|_| (place, Way::Named));
+        }
+        if matches!(operand, Operand::Quoted(_)) {
+            let beside = joined(self.folders.name(folder), name);
+            let place = self.place(&beside, files);
+            if self.file(place).is_some() {
+                return Some((place, Way::Beside));
+            }
+            return self.next_after(None, operand, search, files);
+        }
+        let n_quoted = u32::try_from(search.quoted.len()).ok()?;
+        self.next_after(n_quoted.checked_sub(1), operand, search, files)
+    }
+
+    /// Where the compiler finds a file in its lists, behind the folder at a place in them.
+    pub(crate) fn next_after(
+        &mut self,
+        at: Option<u32>,
+        operand: &Operand,
+        search: &Search,
+        files: &mut dyn Files,
+    ) -> Option<(u32, Way)> {
+        let (Operand::Quoted(name) | Operand::Angled(name)) = operand else { return None };
+        if name.starts_with(b"/") {
+            let place = self.place(name, files);
+            return self.file(place).map(|_| (place, Way::Named));
+        }
+        let start = at.map_or(0, |at| at as usize + 1);
+        let folders = search.quoted.iter().chain(&search.all).enumerate().skip(start);
+        for (index, folder) in folders {
+            let place = self.place(&joined(folder, name), files);
+            if self.file(place).is_some() {
+                return Some((place, Way::InList(u32::try_from(index).ok()?)));
+            }
+        }
+        None
+    }
+
+    /// The place of a file by its true name, where that is shorter.
+    pub(crate) fn shorter(&mut self, place: u32, files: &mut dyn Files) -> Option<u32> {
+        if let Some(known) = self.shorter.get(&place) {
+            return *known;
+        }
+        let name = self.names.name(place).clone();
+        let true_name = files.true_name(&name);
+        let found = match self.places[place as usize].found {
+            found @ Found::File(_) if true_name.len() < name.len() => {
+                Some(match self.names.known(&true_name) {
+                    Some(known) => known,
+                    None => self.enter(&true_name, found),
+                })
+            }
+            _ => None,
+        };
+        self.shorter.insert(place, found);
+        found
+    }
+}
+
+/// How a file was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// It is the source, or was named from the root.
+    Named,
+    /// In the folder of the file that names it.
+    Beside,
+    /// In a folder of the lists, counted through both.
+    InList(u32),
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::compile::{Closure, ClosureDoubt, Compile, MacroOption, Setting};
+use crate::exact::{Exact, Request};
 use crate::facts::{Doubt, Include, IncludeKind, Operand, operand_of_value, own_macro_names};
 use crate::files::{FileId, Files};
 use crate::known::{Group, Known};
@@ -12,6 +13,9 @@ use crate::text::is_of_name;
 
 /// How many macros may stand for each other before that counts as endless.
 const MOST_MACROS: usize = 16;
+
+/// By how many names of a folder what stands in it is followed.
+const MOST_NAMES: usize = 8;
 
 /// How much is kept of contents: things told. A file tells of some dozens.
 const MOST_KNOWN: usize = 8_000_000;
@@ -31,6 +35,8 @@ pub struct Scanner {
     setting: Setting,
     /// Whether system headers may be opened by their true names: only Clang never does that.
     shortens: bool,
+    /// Whether trigraphs may count.
+    has_trigraphs: bool,
     known: Known,
     places: Places,
     /// The compiler's own macros.
@@ -38,7 +44,11 @@ pub struct Scanner {
     remembered: QuickMap<(FileId, Compile), Arc<Closure>>,
     n_remembered: usize,
     marks: Marks,
+    exact: Option<Exact>,
 }
+
+/// The doubt that the evaluator can settle.
+const COMPUTED: ClosureDoubt = ClosureDoubt::Told(Doubt::ComputedInclude);
 
 /// What the walk of the moment has seen: an entry is marked if it has the walk's number.
 #[derive(Default)]
@@ -47,6 +57,12 @@ struct Marks {
     places: Vec<u32>,
     folders: Vec<u32>,
     contents: Vec<u32>,
+    /// Folders by the names and by the true names under which files were found in them.
+    named_folders: Vec<u32>,
+    true_folders: Vec<u32>,
+    /// How many names true folders have.
+    n_names: Vec<usize>,
+    is_admitted: NumberSet,
     defined: NumberSet,
 }
 
@@ -66,9 +82,12 @@ impl Scanner {
     #[must_use]
     pub fn new(setting: Setting) -> Scanner {
         let own_macros = setting.own_macros.as_deref().unwrap_or_default();
-        let is_clang = own_macro_names(own_macros).any(|name| name == b"__clang__");
+        let is_own = |wanted: &[u8]| own_macro_names(own_macros).any(|name| name == wanted);
         let mut scanner = Scanner {
-            shortens: !is_clang,
+            shortens: !is_own(b"__clang__"),
+            has_trigraphs: setting.has_trigraphs
+                || setting.own_macros.is_none()
+                || is_own(b"__STRICT_ANSI__"),
             setting,
             known: Known::default(),
             places: Places::default(),
@@ -76,6 +95,7 @@ impl Scanner {
             remembered: QuickMap::default(),
             n_remembered: 0,
             marks: Marks::default(),
+            exact: None,
         };
         scanner.start_afresh();
         scanner
@@ -116,13 +136,20 @@ impl Scanner {
         self.places = Places::default();
         self.remembered = QuickMap::default();
         self.n_remembered = 0;
-        self.marks.places.clear();
-        self.marks.folders.clear();
+        for list in [
+            &mut self.marks.places,
+            &mut self.marks.folders,
+            &mut self.marks.named_folders,
+            &mut self.marks.true_folders,
+        ] {
+            list.clear();
+        }
     }
 
     /// Keeps what is kept within its limits.
     fn bound(&mut self) {
-        if self.known.len() > MOST_KNOWN || self.places.len() > MOST_PLACES {
+        let n_exact = self.exact.as_ref().map_or(0, Exact::len);
+        if self.known.len() + n_exact > MOST_KNOWN || self.places.len() > MOST_PLACES {
             self.forget();
             self.start_afresh();
         }
@@ -142,6 +169,7 @@ impl Scanner {
 
     fn start_afresh(&mut self) {
         self.known = Known::default();
+        self.exact = None;
         self.own = NumberSet::default();
         let own_macros = self.setting.own_macros.clone().unwrap_or_default();
         for name in own_macro_names(&own_macros) {
@@ -202,12 +230,47 @@ impl<'a> Walk<'a> {
         self.visit(source);
         self.start();
         while self.follow() || self.wake() || self.compute() {}
+        if self.has_computed_doubt() {
+            self.evaluate();
+        }
         let places = &self.scanner.places;
         Closure {
             files: self.found.iter().map(|place| places.name(*place).clone()).collect(),
             missed_in: self.missed.iter().map(|at| places.folder_name(*at).clone()).collect(),
             doubts: self.doubts,
         }
+    }
+
+    fn has_computed_doubt(&self) -> bool {
+        self.doubts.iter().any(|(_, doubt)| *doubt == COMPUTED)
+    }
+
+    /// Has the names computed that the walk cannot follow.
+    fn evaluate(&mut self) {
+        let scanner = &mut *self.scanner;
+        let exact =
+            scanner.exact.get_or_insert_with(|| Exact::new(&scanner.setting, &mut scanner.known));
+        let found = exact.run(Request {
+            setting: &scanner.setting,
+            compile: self.compile,
+            source: self.source,
+            places: &mut scanner.places,
+            known: &mut scanner.known,
+            files: self.files,
+        });
+        let Some(found) = found else { return };
+        for place in found.places {
+            self.visit(place);
+        }
+        for (folder, number) in found.asked {
+            let include = self.scanner.known.include(number).clone();
+            if folder == self.scanner.places.folder(self.source) {
+                self.look_for_precompiled(folder, include.kind, &include.operand);
+            }
+            self.resolve(folder, include.kind, include.operand);
+        }
+        while self.follow() || self.wake() || self.compute() {}
+        self.doubts.retain(|(_, doubt)| *doubt != COMPUTED);
     }
 
     /// Takes in what is read besides the source.
@@ -237,8 +300,36 @@ impl<'a> Walk<'a> {
         let marks = &mut self.scanner.marks;
         if Marks::mark(&mut marks.places, marks.walk, place) {
             self.found.push(place);
-            self.open.push(place);
+            if self.is_admitted(self.scanner.places.folder(place)) {
+                self.open.push(place);
+            }
         }
+    }
+
+    /// Whether what files of a folder name is followed by this name of the folder. By others it
+    /// is the same files, and detours and links to folders have no end.
+    fn is_admitted(&mut self, folder: u32) -> bool {
+        let true_folder = self.scanner.places.true_folder(folder, self.files);
+        let marks = &mut self.scanner.marks;
+        if !Marks::mark(&mut marks.named_folders, marks.walk, folder) {
+            return marks.is_admitted.has(folder);
+        }
+        if Marks::mark(&mut marks.true_folders, marks.walk, true_folder) {
+            let index = true_folder as usize;
+            if index >= marks.n_names.len() {
+                marks.n_names.resize(index + 1, 0);
+            }
+            marks.n_names[index] = 0;
+        }
+        let n_names = &mut marks.n_names[true_folder as usize];
+        *n_names += 1;
+        let is_admitted = *n_names <= MOST_NAMES;
+        if is_admitted {
+            marks.is_admitted.add(folder);
+        } else {
+            marks.is_admitted.remove(folder);
+        }
+        is_admitted
     }
 
     fn miss(&mut self, folder: u32) {
@@ -303,7 +394,8 @@ impl<'a> Walk<'a> {
         for name in &group.defines {
             self.is_fresh |= self.scanner.marks.defined.add(*name);
         }
-        for doubt in &group.doubts {
+        let has_trigraphs = self.scanner.has_trigraphs;
+        for doubt in group.doubts.iter().filter(|it| has_trigraphs || **it != Doubt::Trigraph) {
             let name = self.scanner.places.name(place).clone();
             self.doubt(name, ClosureDoubt::Told(*doubt));
         }
@@ -673,6 +765,19 @@ mod tests {
     }
 
     #[test]
+    fn trigraphs_are_a_doubt_where_they_may_count() {
+        let tree = [("a.c", "??=include <x.h>")];
+        let mut case = compile("a.c", &[], &[]);
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
+        case.setting.own_macros = Some(Arc::from(&b"#define __STRICT_ANSI__ 1\n"[..]));
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
+        case.setting.own_macros = Some(Arc::from(&b""[..]));
+        check(&case, &tree, "a.c");
+        case.setting.has_trigraphs = true;
+        check(&case, &tree, "a.c a.c:Told(Trigraph)");
+    }
+
+    #[test]
     fn the_systems_own_definitions_belong_to_it() {
         let tree = [("a.c", ""), ("inc/stdc-predef.h", "")];
         check(&compile("a.c", &[], &["inc"]), &tree, "a.c inc/stdc-predef.h");
@@ -713,5 +818,52 @@ mod tests {
         {
             assert!(closure.missed_in.contains(&folder.as_bytes().into()), "{folder}");
         }
+    }
+
+    #[test]
+    fn names_that_go_round_in_circles_have_an_end() {
+        let tree = [
+            ("a.c", "#include \"inc/x.h\""),
+            ("inc/x.h", "#include \"../inc/y.h\"\n#include \"./y.h\"\n"),
+            ("inc/y.h", "#include \"../inc/x.h\"\n#include \"./x.h\"\n"),
+        ];
+        struct Round(Tree);
+        let plain = |name: &[u8]| {
+            let mut parts: Vec<&[u8]> = Vec::new();
+            for part in name.split(|byte| *byte == b'/') {
+                match part {
+                    b"." => {}
+                    b".." => drop(parts.pop()),
+                    part => parts.push(part),
+                }
+            }
+            parts.join(&b'/')
+        };
+        impl Files for Round {
+            fn look(&mut self, name: &[u8]) -> Found {
+                let name = self.true_name(name);
+                self.0.look(&name)
+            }
+            fn true_name(&mut self, name: &[u8]) -> Vec<u8> {
+                self.0.true_name(
+                    &name
+                        .split(|b| *b == b'/')
+                        .filter(|part| part != b".")
+                        .collect::<Vec<_>>()
+                        .join(&b'/'),
+                )
+            }
+            fn facts(&mut self, file: FileId) -> Arc<Facts> {
+                self.0.facts(file)
+            }
+            fn text(&mut self, file: FileId) -> Arc<[u8]> {
+                self.0.text(file)
+            }
+        }
+        let case = compile("a.c", &[], &[]);
+        let mut files = Round(Tree(tree.to_vec()));
+        let closure = Scanner::new(case.setting).closure(&case.compile, &mut files);
+        assert!(closure.files.len() < 60, "{}", closure.files.len());
+        assert!(closure.files.iter().any(|name| plain(name) == b"inc/y.h"));
     }
 }

@@ -142,36 +142,63 @@ pub(crate) fn is_of_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'$' || byte >= 0x80
 }
 
-/// Whether what stands at `place` may be source: it is no part of a comment, a string or a
-/// character for sure.
-pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
+/// What a place in a text is part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Code,
+    /// It cannot be known: not all dialects have raw strings.
+    Unknown,
+    Comment,
+    /// A string or a character.
+    Quoted,
+}
+
+/// What `place` is part of.
+pub(crate) fn part_at(text: &[u8], place: usize) -> Part {
     let mut cursor = Cursor::new(text, 0);
     let mut is_in_name = false;
+    let mut last = Part::Code;
     while cursor.at() < place {
         let before = cursor;
-        let Some(byte) = cursor.next() else { return true };
+        let Some(byte) = cursor.next() else { return Part::Code };
         let was_in_name = std::mem::replace(&mut is_in_name, is_of_name(byte));
+        last = Part::Quoted;
         match byte {
             b'/' if cursor.take(b'*') => {
+                last = Part::Comment;
                 let _ = cursor.skip_comment();
             }
-            b'/' if cursor.take(b'/') => cursor.skip_line(),
+            b'/' if cursor.take(b'/') => {
+                last = Part::Comment;
+                cursor.skip_line();
+            }
             // Not all dialects have those, so that nobody knows what comes after.
-            b'"' if is_raw(text, before.at()) => return true,
+            b'"' if is_raw(text, before.at()) => return Part::Unknown,
             b'"' => cursor.skip_quoted(b'"'),
             // In C++ and C23 also a separator of digits.
             b'\'' if !was_in_name => cursor.skip_quoted(b'\''),
-            _ => {}
+            _ => last = Part::Code,
         }
     }
     // Whatever began before it ended behind it.
-    cursor.at() == place
+    if cursor.at() == place { Part::Code } else { last }
+}
+
+/// Whether what stands at `place` may be source: it is no part of a comment, a string or a
+/// character for sure.
+pub(crate) fn is_code(text: &[u8], place: usize) -> bool {
+    matches!(part_at(text, place), Part::Code | Part::Unknown)
 }
 
 /// Whether the quote at `at` begins a raw string: `R"`, `u8R"` ...
 pub(crate) fn is_raw(text: &[u8], at: usize) -> bool {
     let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
-    matches!(&text[start..at], b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
+    is_raw_prefix(&text[start..at])
+}
+
+/// Whether a quote behind this name begins a raw string.
+pub(crate) fn is_raw_prefix(name: &[u8]) -> bool {
+    matches!(name, b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
 }
 
 #[cfg(test)]

@@ -131,6 +131,7 @@ struct GroupKey {
     all: Vec<Vec<u8>>,
     macros: Arc<[u8]>,
     maps_names: bool,
+    has_trigraphs: bool,
 }
 
 struct Group {
@@ -282,7 +283,14 @@ impl Core {
             });
         let macros = Arc::clone(&setting.macros);
         let folder = errand.folder.clone();
-        GroupKey { folder, quoted, all, macros, maps_names: reading.maps_names }
+        GroupKey {
+            folder,
+            quoted,
+            all,
+            macros,
+            maps_names: reading.maps_names,
+            has_trigraphs: reading.has_trigraphs,
+        }
     }
 
     fn closure(&mut self, key: &GroupKey, compile: &Compile) -> Arc<Closure> {
@@ -365,7 +373,12 @@ impl Group {
     fn new(key: &GroupKey) -> Group {
         let search = Search { quoted: key.quoted.clone(), all: key.all.clone() };
         let own_macros = Some(Arc::clone(&key.macros));
-        let setting = includes::Setting { search, own_macros, maps_names: key.maps_names };
+        let setting = includes::Setting {
+            search,
+            own_macros,
+            maps_names: key.maps_names,
+            has_trigraphs: key.has_trigraphs,
+        };
         Group { scanner: Scanner::new(setting), layouts: HashMap::new() }
     }
 }

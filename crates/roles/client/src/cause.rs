@@ -209,6 +209,8 @@ pub(crate) enum Group {
     Command,
     /// Nothing is wrong with the command, but this machine ran it.
     Here,
+    /// The job is preprocessed here, though a host would have.
+    Detour,
     /// A host did not do the job.
     Host,
 }
@@ -262,6 +264,9 @@ impl Cause {
             | Cause::OutputUnwritable
             | Cause::OutOfMemory
             | Cause::CompilerMissing => Group::Here,
+            Cause::PumpDoubt | Cause::PumpChanged | Cause::PumpMissed | Cause::AgentMissing => {
+                Group::Detour
+            }
             _ => Group::Host,
         }
     }
@@ -638,7 +643,7 @@ impl From<&Trouble> for Cause {
 /// The page `docs/reasons.md`: every code with what it means and what to do.
 #[must_use]
 pub fn reasons_page() -> String {
-    const SECTIONS: [(Group, &str, &str); 4] = [
+    const SECTIONS: [(Group, &str, &str); 5] = [
         (Group::Done, "Done by a server", ""),
         (
             Group::Command,
@@ -647,6 +652,12 @@ pub fn reasons_page() -> String {
              \"`-march=native` means the processor ...\".\n\n",
         ),
         (Group::Here, "The job stays", "The command could have left, but was run here.\n\n"),
+        (
+            Group::Detour,
+            "Preprocessed here after all",
+            "A host would have preprocessed the source as well. The job does not end for that: it goes\n\
+             to the same host in plain mode.\n\n",
+        ),
         (
             Group::Host,
             "A host did not do it",
@@ -665,9 +676,12 @@ pub fn reasons_page() -> String {
     );
     for (group, title, text) in SECTIONS {
         let _ = write!(page, "\n## {title}\n\n{text}");
-        let strict = group != Group::Done;
+        let strict = !matches!(group, Group::Done | Group::Detour);
+        let has_remedy = group == Group::Detour;
         page.push_str(if strict {
             "| code | means | what to do | strict |\n|---|---|---|---|\n"
+        } else if has_remedy {
+            "| code | means | what to do |\n|---|---|---|\n"
         } else {
             "| code | means |\n|---|---|\n"
         });
@@ -681,6 +695,9 @@ pub fn reasons_page() -> String {
                     _ => "fails",
                 };
                 let _ = write!(page, " {} | {strict} |", in_a_table(cause.remedy()));
+            }
+            if has_remedy {
+                let _ = write!(page, " {} |", in_a_table(cause.remedy()));
             }
             page.push('\n');
         }

@@ -513,7 +513,8 @@ mod tests {
         let json = build().json().to_string();
         for part in [
             "{\"jobs\":4,\"failed\":1,\"began\":1000.000000,\"wall_seconds\":4.000000,",
-            "\"done_by_servers\":2,\"done_here\":1,\"done_nowhere\":1,",
+            "\"done_by_servers\":2,\"preprocessed_by_servers\":0,\"preprocessed_here_instead\":[],",
+            "\"done_here\":1,\"done_nowhere\":1,",
             "\"hosts\":[{\"host\":\"red:3632\",\"jobs\":2}]",
             "{\"code\":\"\\u001b-odd\",\"jobs\":1,\"means\":null,\"remedy\":null}",
             "{\"host\":\"blue:3632\",\"code\":\"connection-refused\",\"jobs\":2,",

@@ -94,7 +94,11 @@ pub(crate) const MOST_TREE_DEPTH: usize = 64;
 /// machine.
 pub(crate) const MOST_COVERED: usize = 256;
 
-/// What a file takes on the disk beside its bytes.
+/// Files and folders that there may be in the memory of one job beside those that were sent: its
+/// folders, and what the compiler makes.
+pub(crate) const MORE_TREE_FILES: u64 = MOST_TREE_FOLDERS as u64 + 1024;
+
+/// What a file takes on the disk, or in memory, beside its bytes.
 pub(crate) const BLOCK_BYTES: u64 = 4 << 10;
 
 /// How much of the disk with the temporary folder has to be free before a job is taken, beside what

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read, Write};
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
@@ -18,8 +18,8 @@ use toolchain::Compiler;
 use wire::{Exit, Payload, Reply, WaitStatus};
 
 use crate::bounds::{
-    LOOK_FOR_MEMORY, MEMORY_NOTICE, MEMORY_PATIENCE, MOST_MESSAGE_BYTES, MOST_OBJECT_BYTES,
-    RESERVED_BYTES,
+    BLOCK_BYTES, LOOK_FOR_MEMORY, MEMORY_NOTICE, MEMORY_PATIENCE, MORE_TREE_FILES,
+    MOST_MESSAGE_BYTES, MOST_OBJECT_BYTES, RESERVED_BYTES,
 };
 use crate::budget::Share;
 use crate::conversation::{
@@ -66,6 +66,13 @@ impl InPlace {
         }
     }
 
+    fn memory(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            InPlace::Source { .. } => None,
+            InPlace::Tree(laid_out) => laid_out.memory.as_ref().map(AsFd::as_fd),
+        }
+    }
+
     fn tree(&self) -> Option<Tree> {
         match self {
             InPlace::Source { .. } => None,
@@ -83,12 +90,9 @@ impl<'a> Conversation<'a> {
         object_share: &mut Share<'_>,
     ) -> Result<Reply, Failure> {
         let Received { request, job, compiler: Allowed { compiler, name }, share } = received;
-        let n_files = match &request.payload {
-            Payload::Source(_) => 0,
-            Payload::Tree(tree) => tree.entries.len() as u64,
-        };
-        self.check_disk(request.payload.n_bytes() as u64, n_files)?;
-        let place = self.put_in_place(&job, &request.payload, &compiler, folder)?;
+        let mut memory_share = self.context.budget.share();
+        let payload = &request.payload;
+        let place = self.put_in_place(&job, payload, &compiler, folder, &mut memory_share)?;
         // Jobs may wait long, and many at once.
         drop((request, share));
         let stdout = write(&folder.path().join("stdout"))?;
@@ -104,6 +108,7 @@ impl<'a> Conversation<'a> {
             own_folder: folder.path(),
             folder: place.folder(),
             tree: place.tree(),
+            memory: place.memory(),
             stdout,
             stderr,
         };
@@ -142,9 +147,12 @@ impl<'a> Conversation<'a> {
         payload: &Payload,
         compiler: &Compiler,
         folder: &JobFolder,
+        memory_share: &mut Share<'_>,
     ) -> Result<InPlace, Failure> {
+        let n_bytes = payload.n_bytes() as u64;
         match (job, payload) {
             (Job::Source(job), Payload::Source(source)) => {
+                self.check_disk(n_bytes, 0)?;
                 let layout = Layout::of(job, folder.path())?;
                 write(&layout.source)?
                     .write_all(source)
@@ -154,13 +162,24 @@ impl<'a> Conversation<'a> {
                 Ok(InPlace::Source { layout, arguments })
             }
             (Job::Tree(job), Payload::Tree(tree)) => {
-                let laid_out = if self.context.lays_out_trees() {
-                    let ground = self.context.confinement.ground(&compiler.program);
-                    lay_out(job, tree, folder.path(), ground, &compiler.program)?
-                } else {
-                    lay_out_as_original(job, tree, folder.path())?
+                let n_files = tree.entries.len() as u64;
+                let sandbox = self.context.sandbox.as_ref();
+                let Some(sandbox) = sandbox.filter(|sandbox| sandbox.lays_out_trees()) else {
+                    self.check_disk(n_bytes, n_files)?;
+                    return lay_out_as_original(job, tree, folder.path()).map(InPlace::Tree);
                 };
-                Ok(InPlace::Tree(laid_out))
+                self.check_disk(0, 0)?;
+                let n_bytes = n_bytes + n_files * BLOCK_BYTES;
+                take(memory_share, n_bytes as usize)?;
+                let memory = sandbox
+                    .memory(n_bytes + MOST_OBJECT_BYTES, n_files + MORE_TREE_FILES)
+                    .map_err(|error| {
+                        let text = format!("no memory for the client's files: {error}");
+                        Failure::Refused(Refusal::new(Exit::FAILED, text, ""))
+                    })?;
+                let (ground, program) =
+                    (self.context.confinement.ground(&compiler.program), &compiler.program);
+                lay_out(job, tree, folder.path(), ground, program, memory).map(InPlace::Tree)
             }
             _ => Err(Failure::Refused(Refusal::new(
                 Exit::PROTOCOL_ERROR,

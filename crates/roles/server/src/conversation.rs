@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use compiler_args::{ServerJob, TreeJob, WantedCompiler, server_job, tree_job};
 use rustix::event::{PollFd, PollFlags};
 use transport::{Connection, Sent};
-use wire::{Abilities, Exit, Request, RequestDecoder, Version, WaitStatus, WireError};
+use wire::{Abilities, Exit, Payload, Request, RequestDecoder, Version, WaitStatus, WireError};
 
 use crate::Context;
 use crate::bounds::{
@@ -151,7 +151,13 @@ impl<'a> Conversation<'a> {
                     None => self.judge(request.arguments.clone())?,
                 };
                 let text = received(request.payload.n_bytes(), time);
-                self.context.log.write(Level::Info, "dcc_r_file_timed", &text);
+                let (place, text) = match &request.payload {
+                    Payload::Source(_) => ("dcc_r_file_timed", text),
+                    Payload::Tree(tree) => {
+                        ("dcc_r_many_files", format!("{} files of {text}", tree.entries.len()))
+                    }
+                };
+                self.context.log.write(Level::Info, place, &text);
                 return Ok(Received { request, job, compiler, share });
             }
         }

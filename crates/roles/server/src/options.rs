@@ -175,7 +175,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             Arg::Long("help") => return Ok(Request::Print(HELP.to_owned())),
             Arg::Long("version") => {
                 return Ok(Request::Print(format!(
-                    "distccd {} (distcc-rs; speaks the protocols 1 and 2 of distcc 3.4)\n",
+                    "distccd {} (distcc-rs; speaks the protocols 1, 2 and 3 of distcc 3.4)\n",
                     env!("CARGO_PKG_VERSION")
                 )));
             }

@@ -12,6 +12,7 @@ mod original;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -48,6 +49,8 @@ pub(crate) struct LaidOut {
     pub(crate) temporary: PathBuf,
     /// What it sees at the root; `None`: the usual.
     pub(crate) tree: Option<sandbox::Tree>,
+    /// The folder in memory that its files are in; `None`: they are on the disk.
+    pub(crate) memory: Option<OwnedFd>,
     root: Below,
     object: Output,
     debug: Option<Output>,

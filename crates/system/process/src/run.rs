@@ -38,6 +38,8 @@ pub struct Run<'a> {
     pub folder: &'a Path,
     /// What it sees at the root in place of the usual: only in a sandbox that lays out trees.
     pub tree: Option<Tree>,
+    /// The folder in memory that the tree is in.
+    pub memory: Option<BorrowedFd<'a>>,
     /// Where its standard output goes.
     pub stdout: File,
     /// Where its standard error goes.
@@ -81,7 +83,8 @@ impl Run<'_> {
         let kind = match sandbox {
             Some(sandbox) => {
                 let task = self.task();
-                Kind::Confined(sandbox.start(&task, self.stdout.as_fd(), self.stderr.as_fd())?)
+                let (stdout, stderr) = (self.stdout.as_fd(), self.stderr.as_fd());
+                Kind::Confined(sandbox.start(&task, stdout, stderr, self.memory)?)
             }
             None if self.tree.is_some() => {
                 return Err(Failure::Broken("no tree without a sandbox".to_owned()));
@@ -217,6 +220,7 @@ mod tests {
             own_folder: folder,
             folder,
             tree: None,
+            memory: None,
             stdout: open("stdout"),
             stderr: open("stderr"),
         }
@@ -250,6 +254,7 @@ mod tests {
             own_folder: folder.path(),
             folder: folder.path(),
             tree: None,
+            memory: None,
             stdout,
             stderr: File::create(folder.path().join("stderr")).unwrap(),
         }
@@ -284,6 +289,7 @@ mod tests {
             own_folder: folder.path(),
             folder: folder.path(),
             tree: None,
+            memory: None,
             stdout: open("stdout"),
             stderr: open("stderr"),
         };

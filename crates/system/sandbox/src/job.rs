@@ -20,19 +20,13 @@ use crate::kernel::{self, Children};
 use sys::usage::Usage;
 
 use crate::message::{Answer, MOST_TASK_BYTES, Step, Task};
-use crate::starter::{Failed, Setup, User, die_with, in_step};
+use crate::starter::{Failed, Given, Setup, User, die_with, in_step};
 use crate::{Level, landlock_rules, send_with, view};
 
 /// Confines this process, has it run what comes over `socket`, and ends it.
-pub(crate) fn run(
-    setup: &Setup,
-    user: &User,
-    starter: Pid,
-    socket: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
-) -> ! {
-    let answer = match confine_and_run(setup, user, starter, &socket, stdout, stderr) {
+pub(crate) fn run(setup: &Setup, user: &User, starter: Pid, given: Given) -> ! {
+    let Given { socket, stdout, stderr, memory } = given;
+    let answer = match confine_and_run(setup, user, starter, &socket, [stdout, stderr], memory) {
         // Nothing of it is left that has not been waited for.
         Ok(status) => Answer::Ended(status, Usage::of_children()),
         Err((step, error)) => Answer::Failed(step, error),
@@ -46,8 +40,8 @@ fn confine_and_run(
     user: &User,
     starter: Pid,
     socket: &OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
+    [stdout, stderr]: [OwnedFd; 2],
+    memory: Option<OwnedFd>,
 ) -> Result<i32, Failed> {
     kernel::default_signals(Children::AreWaitedFor);
     die_with(starter).map_err(in_step(Step::Clone))?;
@@ -61,7 +55,9 @@ fn confine_and_run(
             let own = &task.own_folder;
             match &task.tree {
                 None => setup.view.show_own(own).map_err(in_step(Step::Folder))?,
-                Some(tree) => setup.view.show_tree(own, tree).map_err(in_step(Step::Tree))?,
+                Some(tree) => {
+                    setup.view.show_tree(own, tree, memory.as_ref()).map_err(in_step(Step::Tree))?
+                }
             }
         }
         Level::Landlock | Level::Filter if task.tree.is_some() => {
@@ -73,6 +69,7 @@ fn confine_and_run(
                 .map_err(in_step(Step::Clone))?;
         }
     }
+    drop(memory);
     // This process needs no capabilities either, and nobody is to look into it.
     set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(in_step(Step::Capabilities))?;
     let none = CapabilitySets {

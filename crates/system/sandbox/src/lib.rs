@@ -22,6 +22,7 @@ mod job;
 mod kernel;
 mod landlock_rules;
 mod limits;
+mod memory;
 mod message;
 mod starter;
 mod tree;
@@ -56,6 +57,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// How long a job's processes may take to be gone once they are told to end.
 const END_PATIENCE: Duration = Duration::from_secs(5);
+
+/// The folder in memory of a trial.
+const TRIAL_BYTES: u64 = 64 << 10;
+const TRIAL_FILES: u64 = 100;
 
 /// How well jobs are confined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -216,10 +221,7 @@ impl Sandbox {
             folder: if with_tree { "/".into() } else { own_folder.clone() },
             tree,
         };
-        let tried = std::fs::File::open("/dev/null")
-            .map_err(|error| Failure::broken("/dev/null", error))
-            .and_then(|null| self.start(&task, null.as_fd(), null.as_fd()))
-            .and_then(|mut job| job.wait_for_end());
+        let tried = self.try_task(&task, with_tree);
         let _ = std::fs::remove_dir_all(&own_folder);
         match tried? {
             0 => Ok(()),
@@ -227,7 +229,42 @@ impl Sandbox {
         }
     }
 
-    /// Starts a job. Its standard input is empty; its output goes to the two files.
+    fn try_task(&self, task: &Task, with_tree: bool) -> Result<i32, Failure> {
+        let null = std::fs::File::open("/dev/null")
+            .map_err(|error| Failure::broken("/dev/null", error))?;
+        let memory = if with_tree { Some(self.memory(TRIAL_BYTES, TRIAL_FILES)?) } else { None };
+        if let Some(memory) = &memory {
+            for name in ["root", "tmp"] {
+                rustix::fs::mkdirat(memory, name, rustix::fs::Mode::RWXU)
+                    .map_err(|error| Failure::broken("making a folder in memory", error))?;
+            }
+        }
+        let memory = memory.as_ref().map(AsFd::as_fd);
+        self.start(task, null.as_fd(), null.as_fd(), memory)?.wait_for_end()
+    }
+
+    /// An empty folder in memory, for so many bytes and files at the most: to be filled with what a
+    /// [`Tree`] names, and handed over with its task. Only where [`Sandbox::lays_out_trees`].
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn memory(&self, n_bytes: u64, n_files: u64) -> Result<OwnedFd, Failure> {
+        let (ours, theirs) =
+            pair(SocketType::STREAM).map_err(|error| Failure::broken("making a socket", error))?;
+        let sizes = [n_bytes.to_le_bytes(), n_files.to_le_bytes()].concat();
+        send_with(&self.control, &sizes, &[theirs.as_fd()])
+            .map_err(|error| Failure::broken("asking for a folder in memory", error))?;
+        drop(theirs);
+        match receive(&ours, Instant::now() + PATIENCE) {
+            Ok((Answer::Started, Some(memory))) => Ok(memory),
+            Ok((Answer::Failed(step, error), _)) => Err(failed(step, error)),
+            Ok(_) => Err(Failure::Broken("the starter talks nonsense".to_owned())),
+            Err(error) => Err(Failure::broken("the starter does not answer", error)),
+        }
+    }
+
+    /// Starts a job. Its standard input is empty; its output goes to the two files. `memory` is the
+    /// folder of [`Sandbox::memory`] that its tree is in: it lies upon the job's own folder then.
     ///
     /// # Errors
     /// When it cannot be started. That its program cannot be executed, [`Job::status`] tells.
@@ -236,6 +273,7 @@ impl Sandbox {
         task: &Task,
         stdout: BorrowedFd<'_>,
         stderr: BorrowedFd<'_>,
+        memory: Option<BorrowedFd<'_>>,
     ) -> Result<Job, Failure> {
         let bytes = task.encode();
         if bytes.len() > MOST_TASK_BYTES {
@@ -243,7 +281,9 @@ impl Sandbox {
         }
         let (ours, theirs) =
             pair(SocketType::STREAM).map_err(|error| Failure::broken("making a socket", error))?;
-        hand_over(&self.control, &[theirs.as_fd(), stdout, stderr])
+        let descriptors: Vec<BorrowedFd<'_>> =
+            [theirs.as_fd(), stdout, stderr].into_iter().chain(memory).collect();
+        hand_over(&self.control, &descriptors)
             .map_err(|error| Failure::broken("asking for a process", error))?;
         drop(theirs);
         let deadline = Instant::now() + PATIENCE;
@@ -386,7 +426,7 @@ fn hand_over(socket: &OwnedFd, descriptors: &[BorrowedFd<'_>]) -> io::Result<()>
 }
 
 fn send_with(socket: &OwnedFd, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     if !descriptors.is_empty() {
         ancillary.push(SendAncillaryMessage::ScmRights(descriptors));

@@ -17,7 +17,7 @@ use sys::fork::{Fork, exit_at_once, fork};
 use crate::kernel::{self, Children};
 use crate::message::{Answer, Step};
 use crate::{
-    Failure, Level, Limits, PATIENCE, View, failed, filter, job, pair, receive, send_with,
+    Failure, Level, Limits, PATIENCE, View, failed, filter, job, memory, pair, receive, send_with,
 };
 
 /// What every job gets.
@@ -28,11 +28,23 @@ pub(crate) struct Setup {
     pub(crate) filter: Vec<libc::sock_filter>,
 }
 
+/// What is asked for.
+enum Asked {
+    Job(Given),
+    /// A folder in memory, to be sent over the socket.
+    Memory {
+        socket: OwnedFd,
+        n_bytes: u64,
+        n_files: u64,
+    },
+}
+
 /// What a job comes with.
-struct Asked {
-    socket: OwnedFd,
-    stdout: OwnedFd,
-    stderr: OwnedFd,
+pub(crate) struct Given {
+    pub(crate) socket: OwnedFd,
+    pub(crate) stdout: OwnedFd,
+    pub(crate) stderr: OwnedFd,
+    pub(crate) memory: Option<OwnedFd>,
 }
 
 /// Starts the starter, and gives the socket by which it is asked.
@@ -90,7 +102,16 @@ fn serve(control: &OwnedFd, setup: &Setup, parent: Pid) -> Result<Infallible, Fa
     send_with(control, &Answer::Started.encode(), &[]).map_err(in_step(Step::Clone))?;
     loop {
         match ask(control) {
-            Ok(Some(asked)) => start_job(control, setup, asked),
+            Ok(Some(Asked::Job(given))) => start_job(control, setup, given),
+            Ok(Some(Asked::Memory { socket, n_bytes, n_files })) => {
+                let made = memory::make(n_bytes, n_files).map_err(in_step(Step::Tree));
+                let _ = match made {
+                    Ok(memory) => send_with(&socket, &Answer::Started.encode(), &[memory.as_fd()]),
+                    Err((step, error)) => {
+                        send_with(&socket, &Answer::Failed(step, error).encode(), &[])
+                    }
+                };
+            }
             Ok(None) => exit_at_once(0),
             Err(Errno::INTR) => {}
             Err(error) => return Err((Step::Task, error.raw_os_error())),
@@ -110,10 +131,10 @@ pub(crate) fn die_with(parent: Pid) -> io::Result<()> {
 
 /// The next job that is asked for; `None` when there will be none.
 fn ask(control: &OwnedFd) -> rustix::io::Result<Option<Asked>> {
-    let mut byte = [0];
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+    let mut bytes = [0; 16];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
-    let mut slices = [io::IoSliceMut::new(&mut byte)];
+    let mut slices = [io::IoSliceMut::new(&mut bytes)];
     let received = recvmsg(control, &mut slices, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?;
     if received.bytes == 0 {
         return Ok(None);
@@ -124,13 +145,20 @@ fn ask(control: &OwnedFd) -> rustix::io::Result<Option<Asked>> {
             descriptors.extend(received);
         }
     }
-    let [socket, stdout, stderr] =
-        <[OwnedFd; 3]>::try_from(descriptors).map_err(|_| Errno::PROTO)?;
-    Ok(Some(Asked { socket, stdout, stderr }))
+    let mut descriptors = descriptors.into_iter();
+    let socket = descriptors.next().ok_or(Errno::PROTO)?;
+    let Some(stdout) = descriptors.next() else {
+        let [n_bytes, n_files] = [&bytes[..8], &bytes[8..]]
+            .map(|bytes| u64::from_le_bytes(bytes.try_into().unwrap_or_default()));
+        return Ok(Some(Asked::Memory { socket, n_bytes, n_files }));
+    };
+    let stderr = descriptors.next().ok_or(Errno::PROTO)?;
+    let memory = descriptors.next();
+    Ok(Some(Asked::Job(Given { socket, stdout, stderr, memory })))
 }
 
 /// Starts a job's first process.
-fn start_job(control: &OwnedFd, setup: &Setup, asked: Asked) {
+fn start_job(control: &OwnedFd, setup: &Setup, given: Given) {
     let user = User::own();
     let starter = rustix::process::getpid();
     let forked = match setup.level {
@@ -141,7 +169,7 @@ fn start_job(control: &OwnedFd, setup: &Setup, asked: Asked) {
         Ok(Fork::Child) => {
             // It is the only one who can ask for jobs, and no job of ours may.
             kernel::close(control.as_raw_fd());
-            job::run(setup, &user, starter, asked.socket, asked.stdout, asked.stderr);
+            job::run(setup, &user, starter, given);
         }
         Ok(Fork::Parent { child }) => Pid::from_raw(child)
             .ok_or(Errno::SRCH)
@@ -150,8 +178,8 @@ fn start_job(control: &OwnedFd, setup: &Setup, asked: Asked) {
         Err(error) => Err(in_step(Step::Clone)(error)),
     };
     let _ = match started {
-        Ok(process) => send_with(&asked.socket, &Answer::Started.encode(), &[process.as_fd()]),
-        Err((step, error)) => send_with(&asked.socket, &Answer::Failed(step, error).encode(), &[]),
+        Ok(process) => send_with(&given.socket, &Answer::Started.encode(), &[process.as_fd()]),
+        Err((step, error)) => send_with(&given.socket, &Answer::Failed(step, error).encode(), &[]),
     };
 }
 

@@ -27,7 +27,8 @@ pub struct Tree {
     /// write in it.
     pub root: PathBuf,
     /// An empty folder in the job's own folder, which the job sees under that name: for temporary
-    /// files.
+    /// files. Where the rest is in memory, this is on the disk all the same; an empty folder of that
+    /// name has to be there as well.
     pub temporary: PathBuf,
     /// What covers folders of the system, in the order in which it is put there.
     pub layers: Vec<Layer>,
@@ -107,13 +108,21 @@ impl Tree {
 impl View {
     /// Makes `files` the root of this process, with the system's folders in it. The process has a
     /// mount namespace of its own, a copy of that of [`View::enter`], and `/proc` is its own.
-    pub(crate) fn show_tree(&self, own: &Path, files: &Tree) -> io::Result<()> {
+    pub(crate) fn show_tree(
+        &self,
+        own: &Path,
+        files: &Tree,
+        memory: Option<&OwnedFd>,
+    ) -> io::Result<()> {
         if own.parent() != Some(&self.jobs) || !is_in(own, &self.jobs) || !files.is_in(own) {
             return Err(io::ErrorKind::InvalidInput.into());
         }
         // Before anything is covered.
-        let root = tree(&files.root)?;
         let temporary = tree(&files.temporary)?;
+        if let Some(memory) = memory {
+            put(memory, own)?;
+        }
+        let root = tree(&files.root)?;
         let mut layers = Vec::with_capacity(files.layers.len());
         for layer in &files.layers {
             layers.push((layer, tree(&layer.source)?));

@@ -116,7 +116,7 @@ impl World {
     fn run_task(&self, task: &Task) -> Done {
         let outputs = [self.path("stdout"), self.path("stderr")];
         let [stdout, stderr] = outputs.each_ref().map(|path| File::create(path).unwrap());
-        let started = self.sandbox.start(task, stdout.as_fd(), stderr.as_fd());
+        let started = self.sandbox.start(task, stdout.as_fd(), stderr.as_fd(), None);
         let status = started.and_then(|mut job| {
             loop {
                 if let Some(status) = job.status()? {
@@ -252,7 +252,7 @@ fn nothing_is_left_when_a_job_ends(world: &World) {
     let task =
         world.task("/bin/sh", &["-c", "setsid sleep 1000 & sleep 1000 & (sleep 1000 &); exit 0"]);
     let null = File::open("/dev/null").unwrap();
-    let mut job = world.sandbox.start(&task, writer.as_fd(), null.as_fd()).unwrap();
+    let mut job = world.sandbox.start(&task, writer.as_fd(), null.as_fd(), None).unwrap();
     drop(writer);
     wait_for(&job);
     assert_eq!(job.status().unwrap(), Some(0));
@@ -265,7 +265,7 @@ fn nothing_is_left_when_a_job_is_ended(world: &World) {
     let script = "trap '' TERM INT HUP; echo x; setsid sleep 1000 & sleep 1000 & wait; wait";
     let task = world.task("/bin/sh", &["-c", script]);
     let null = File::open("/dev/null").unwrap();
-    let job = world.sandbox.start(&task, writer.as_fd(), null.as_fd()).unwrap();
+    let job = world.sandbox.start(&task, writer.as_fd(), null.as_fd(), None).unwrap();
     drop(writer);
     let mut said = [0; 2];
     reader.read_exact(&mut said).unwrap();
@@ -334,6 +334,38 @@ fn a_clients_files_are_seen_at_the_clients_names(world: &World) {
     assert_eq!((done.exit_code(), done.stdout.as_str()), (1, ""), "{done:?}");
 }
 
+fn a_tree_may_be_in_memory(world: &World) {
+    if !world.has_namespaces() {
+        return;
+    }
+    let script = "cat a; echo new > out; head -c 999999 /dev/zero > big; cp a /tmp/a; exit 0";
+    let task = world.task_with_tree(script, &[], &[]);
+    let memory = world.sandbox.memory(100 << 10, 60).unwrap();
+    let mode = rustix::fs::Mode::RWXU;
+    for name in ["root", "root/w", "tmp"] {
+        rustix::fs::mkdirat(&memory, name, mode).unwrap();
+    }
+    let open = |name: &str, flags| {
+        let flags = flags | rustix::fs::OFlags::CLOEXEC;
+        File::from(rustix::fs::openat(&memory, name, flags, mode).unwrap())
+    };
+    let create = rustix::fs::OFlags::CREATE | rustix::fs::OFlags::WRONLY;
+    std::io::Write::write_all(&mut open("root/w/a", create), b"client's\n").unwrap();
+    let outputs = [world.path("stdout"), world.path("stderr")];
+    let [stdout, stderr] = outputs.each_ref().map(|path| File::create(path).unwrap());
+    let memory_given = Some(memory.as_fd());
+    let mut job = world.sandbox.start(&task, stdout.as_fd(), stderr.as_fd(), memory_given).unwrap();
+    wait_for(&job);
+    assert_eq!(job.status().unwrap(), Some(0));
+    assert_eq!(std::fs::read_to_string(&outputs[0]).unwrap(), "client's\n");
+    // It is there for as long as somebody has it, and no larger than was said.
+    let mut made = String::new();
+    open("root/w/out", rustix::fs::OFlags::RDONLY).read_to_string(&mut made).unwrap();
+    assert_eq!(made, "new\n");
+    assert!(open("root/w/big", rustix::fs::OFlags::RDONLY).metadata().unwrap().len() <= 100 << 10);
+    assert_eq!(std::fs::read_dir(world.path("jobs/own/root/w")).unwrap().count(), 0);
+}
+
 fn folders_of_the_system_are_covered_as_told(world: &World) {
     if !world.has_namespaces() {
         return;
@@ -392,7 +424,7 @@ macro_rules! tests {
     ($($name:ident),* $(,)?) => { [$((stringify!($name), $name as fn(&World))),*] };
 }
 
-const TESTS: [Test; 18] = tests![
+const TESTS: [Test; 19] = tests![
     a_job_has_its_folder_its_environment_and_its_status,
     what_cannot_be_executed_is_told_apart,
     nothing_outside_can_be_written,
@@ -408,6 +440,7 @@ const TESTS: [Test; 18] = tests![
     compilers_make_what_they_make_outside,
     a_program_that_dies_by_a_signal_is_told_as_such,
     a_clients_files_are_seen_at_the_clients_names,
+    a_tree_may_be_in_memory,
     folders_of_the_system_are_covered_as_told,
     nothing_of_a_clients_is_executed,
     a_clients_links_do_not_move_the_systems_folders,

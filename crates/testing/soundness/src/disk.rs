@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use includes::{Facts, FileId, Files, Found, scan};
 
-/// Files as they are, seen from a working folder. Nothing may change while it is in use.
+/// Files as they are, seen from a working folder. What changes is noticed after [`Disk::forget`].
 #[derive(Debug, Default)]
 pub struct Disk {
     folder: PathBuf,
@@ -26,6 +26,12 @@ impl Disk {
     #[must_use]
     pub fn new(folder: &Path) -> Disk {
         Disk { folder: folder.to_owned(), ..Disk::default() }
+    }
+
+    /// Forgets what is where: files have changed, and get other numbers.
+    pub fn forget(&mut self) {
+        self.found.clear();
+        self.numbers.clear();
     }
 
     /// Looks from another working folder.

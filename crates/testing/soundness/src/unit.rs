@@ -78,6 +78,27 @@ impl Unit {
         Ok(output.status.success().then(|| names_of_rule(&output.stdout)))
     }
 
+    /// What the compiler makes of the source in a folder, and the names of the files that it
+    /// reads; `None` where it fails.
+    ///
+    /// # Errors
+    /// When the compiler does not start.
+    pub fn preprocessed(&self, folder: &Path) -> Result<Option<(Vec<u8>, BTreeSet<Vec<u8>>)>> {
+        let rule = folder.with_extension("d");
+        let output = self
+            .command()
+            .current_dir(folder)
+            .args(self.options.iter())
+            .args(["-w", "-E", "-P", &self.source, "-MD", "-MF"])
+            .arg(&rule)
+            .output()
+            .with_context(|| format!("could not start {}", self.compiler))?;
+        if !output.status.success() {
+            return Ok(None);
+        }
+        Ok(Some((output.stdout, names_of_rule(&std::fs::read(rule)?))))
+    }
+
     fn command(&self) -> Command {
         let mut command = Command::new(self.compiler);
         command.current_dir(&*self.folder).stdin(Stdio::null()).env("LC_ALL", "C");
@@ -118,6 +139,7 @@ impl Settings {
         let setting = Arc::new(Setting {
             search: search_of(&ask(&["-E", "-v"])?.stderr),
             own_macros: Some(ask(&["-dM", "-E"])?.stdout.into()),
+            has_trigraphs: options.iter().any(|word| word == "-trigraphs" || word == "-ansi"),
             maps_names: options.iter().any(|word| word.contains("-prefix-map")),
         });
         self.0.insert(key, setting.clone());

@@ -5,9 +5,12 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, symlinkat};
+use rustix::fs::{
+    CWD, Mode, OFlags, ResolveFlags, mkdirat, openat, openat2, readlinkat, symlinkat,
+};
 use rustix::io::Errno;
 
 use crate::bounds::MOST_TREE_FOLDERS;
@@ -15,6 +18,9 @@ use crate::bounds::MOST_TREE_FOLDERS;
 /// What a folder is opened for: to stand on.
 const FOLDER: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// How many links one way may lead through whose ends are not there yet.
+const MOST_LINKS: usize = 8;
 
 /// A folder that is taken for a root.
 #[derive(Debug)]
@@ -29,6 +35,12 @@ impl Below {
     /// The folder `root`, which is there.
     pub(crate) fn open(root: &Path) -> io::Result<Below> {
         Ok(Below { root: openat(CWD, root, FOLDER, Mode::empty())?, last: None, n_made: 0 })
+    }
+
+    /// A new folder of this name in `folder`.
+    pub(crate) fn new_in(folder: &OwnedFd, name: &str) -> io::Result<Below> {
+        mkdirat(folder, name, Mode::from_raw_mode(0o755))?;
+        Ok(Below { root: openat(folder, name, FOLDER, Mode::empty())?, last: None, n_made: 0 })
     }
 
     /// The same, with no more open than needs be.
@@ -72,17 +84,29 @@ impl Below {
     }
 
     /// Makes the folders above a file that is to be written by a process which has this folder for
-    /// its root: links are followed as they are for that one.
+    /// its root: links are followed as they are for that one, and where they lead is made as well.
     pub(crate) fn make_way(&mut self, name: &Path) -> io::Result<()> {
+        self.make_folders(name.parent().unwrap_or(name), MOST_LINKS)
+    }
+
+    fn make_folders(&mut self, name: &Path, n_links: usize) -> io::Result<()> {
+        const OPENED: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
         let mut at = openat(&self.root, ".", FOLDER, Mode::empty())?;
-        let mut reached = PathBuf::new();
-        for part in parts(name.parent().unwrap_or(name)) {
+        let mut reached = PathBuf::from("/");
+        for part in parts(name) {
+            let above = reached.clone();
             reached.push(part);
-            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-            at = match self.open_in_root(&reached, flags) {
+            at = match self.open_in_root(&reached, OPENED) {
                 Err(Errno::NOENT) => {
-                    make_folder(&at, part, &mut self.n_made)?;
-                    self.open_in_root(&reached, flags)?
+                    match readlinkat(&at, part, Vec::new()) {
+                        Ok(_) if n_links == 0 => return Err(Errno::LOOP.into()),
+                        Ok(target) => {
+                            let target = above.join(OsStr::from_bytes(target.as_bytes()));
+                            self.make_folders(&target, n_links - 1)?;
+                        }
+                        Err(_) => make_folder(&at, part, &mut self.n_made)?,
+                    }
+                    self.open_in_root(&reached, OPENED)?
                 }
                 opened => opened?,
             };
@@ -191,6 +215,13 @@ mod tests {
         assert!(root.join("real/sub").is_dir() && root.join("real/other").is_dir());
         std::fs::write(root.join("real/sub/a.o"), "object").unwrap();
         assert_eq!(read(&below, "/link/sub/a.o").as_deref(), Some("object"));
+        symlink("/not/yet", root.join("real/to_be")).unwrap();
+        symlink("../to_be", root.join("real/sub/again")).unwrap();
+        below.make_way(Path::new("/real/sub/again/x/b.o")).unwrap();
+        assert!(root.join("not/yet/x").is_dir());
+        symlink("b", root.join("a")).unwrap();
+        symlink("a", root.join("b")).unwrap();
+        assert!(below.make_way(Path::new("/a/x.o")).is_err());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -19,26 +20,26 @@ use crate::refusal::Refusal;
 /// What is to join the system's files, in the job's folder.
 const JOINING: &str = "joining";
 
-/// Lays `tree` out in `folder`, which is the job's own, for the compiler `program` in a sandbox that
-/// lays out trees.
+/// Lays `tree` out in `memory`, which is to lie upon `folder`, the job's own, for the compiler
+/// `program` in a sandbox that lays out trees.
 pub(crate) fn lay_out(
     job: &TreeJob,
     tree: &wire::Tree,
     folder: &Path,
     ground: Ground,
     program: &Path,
+    memory: OwnedFd,
 ) -> Result<LaidOut, Failure> {
     let working_folder = Path::new(OsStr::from_bytes(&tree.folder)).to_owned();
     let [root, joining, temporary] = [ROOT, JOINING, TEMPORARY].map(|name| folder.join(name));
-    for folder in [&root, &joining, &temporary] {
-        std::fs::create_dir(folder).map_err(|error| not_written(&error))?;
-    }
-    let open = |path: &Path| Below::open(path).map_err(|error| not_written(&error));
+    std::fs::create_dir(&temporary).map_err(|error| not_written(&error))?;
+    let new = |name: &str| Below::new_in(&memory, name).map_err(|error| not_written(&error));
+    drop(new(TEMPORARY)?);
     let mut layout = Layout {
         ground,
         is_whole: job.is_whole(),
-        root: open(&root)?,
-        joining: open(&joining)?,
+        root: new(ROOT)?,
+        joining: new(JOINING)?,
         covered: BTreeMap::new(),
         joined: BTreeSet::new(),
     };
@@ -73,6 +74,7 @@ pub(crate) fn lay_out(
         folder: working_folder,
         tree: Some(Tree { root, temporary: temporary.clone(), layers }),
         temporary,
+        memory: Some(memory),
         root: layout.root.at_rest(),
         object,
         debug,

@@ -55,6 +55,7 @@ pub(crate) fn lay_out_as_original(
         folder: root.join(clients_folder.strip_prefix("/").unwrap_or(clients_folder)),
         temporary,
         tree: None,
+        memory: None,
         root: below.at_rest(),
         object: Output::Own(output.clone()),
         debug: None,
