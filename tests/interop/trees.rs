@@ -5,6 +5,7 @@
 //! What comes back is compared with what the compiler makes here. What 3.4's own server gets wrong
 //! there is left out: debug information, which names the server's folder.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
@@ -21,6 +22,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 enum Role {
     Original,
     Ours,
+    /// Ours, where the system has no namespaces to give.
+    Landlock,
     WithoutSandbox,
 }
 
@@ -118,7 +121,7 @@ fn main() -> ExitCode {
         });
         cells.map(trial).chain(errors).collect::<Vec<_>>()
     };
-    let ours = [Role::Ours, Role::WithoutSandbox];
+    let ours = [Role::Ours, Role::Landlock, Role::WithoutSandbox];
     if arguments.list {
         let all = [&[Role::Original][..], &ours].concat();
         return libtest_mimic::run(&arguments, trials(&all)).exit_code();
@@ -133,6 +136,7 @@ fn main() -> ExitCode {
 
 /// A place to compile in, a server, and 3.4's programs for pump mode.
 struct Stand {
+    role: Role,
     world: World,
     server: Server,
     pump: PathBuf,
@@ -155,12 +159,15 @@ impl Stand {
         if role == Role::WithoutSandbox {
             options.more.extend(["--sandbox", "off"].map(str::to_owned));
         }
+        if role == Role::Landlock {
+            options.launcher = without_namespaces();
+        }
         let server = Server::start(&world.folder("server"), &options);
         let pump = world.folder("pump");
         let script = workspace().join("tests/interop/working-pump");
         let made = run(Command::new("bash").arg(script).arg(&pump), LIMIT);
         ensure!(made.code == 0, "no pump: {}", String::from_utf8_lossy(&made.stderr));
-        Ok(Stand { world, server, pump: pump.join("pump") })
+        Ok(Stand { role, world, server, pump: pump.join("pump") })
     }
 
     fn work(&self) -> PathBuf {
@@ -192,13 +199,25 @@ impl Stand {
         command
     }
 
-    /// Whether a request of version 3 has come.
+    /// Whether a request of version 3 has come, to the server that is meant.
     fn check_version(&self) -> Result<()> {
         let log = self.server.log();
+        let is_landlock = log.contains("sandbox: landlock");
+        ensure!(is_landlock == (self.role == Role::Landlock), "another sandbox:\n{log}");
         let came = log.contains("DIST00000003") || log.contains("files of ");
         ensure!(came, "nothing came in version 3:\n{log}");
         Ok(())
     }
+}
+
+/// What a command is put behind so that it can make no namespaces.
+fn without_namespaces() -> Vec<String> {
+    let become_nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"];
+    let no_more = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" \"$@\"";
+    let unshare = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", no_more];
+    let is_root = std::fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0);
+    let become_nobody = become_nobody.into_iter().filter(|_| is_root);
+    become_nobody.chain(unshare).map(str::to_owned).collect()
 }
 
 fn check(role: Role, case: &Case) -> Result<()> {

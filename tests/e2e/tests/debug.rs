@@ -122,14 +122,14 @@ fn what_the_preprocessor_would_lose_stays() {
         ("const char *when = __BASE_FILE__;\n", "asks-this-machine"),
     ] {
         world.write("a.c", source);
-        let ran = compiles_alike(&world, &server.host(""), &["gcc", "-g", "-c", "a.c"]);
+        let ran = compiles_alike(&world, &server.host(",plain"), &["gcc", "-g", "-c", "a.c"]);
         assert!(ran.stderr.contains(&format!("[{code}]")), "{source}\n{}", ran.stderr);
     }
     let omp = "int f(int *a)\n{\n#pragma omp parallel for\n\
                for (int i = 0; i < 9; i++) a[i] = i;\nreturn 0; }\n";
     world.write("a.c", omp);
     let words = ["gcc", "-g", "-fopenmp", "-c", "a.c"];
-    let ran = compiles_alike(&world, &server.host(""), &words);
+    let ran = compiles_alike(&world, &server.host(",plain"), &words);
     assert!(ran.stderr.contains("[debug-columns]"), "{}", ran.stderr);
     assert_eq!(server.n_compiled(), 0);
 }

@@ -32,6 +32,16 @@ fn command(world: &World, pump: &Path) -> Command {
     command
 }
 
+/// Ends what is left of a world's build.
+fn end_all(world: &World) {
+    for process in processes_using(world.path()) {
+        if process.contains(" sleep 1000") {
+            let pid = process.split(' ').next().and_then(|pid| pid.parse().ok());
+            let _ = kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::KILL);
+        }
+    }
+}
+
 /// The include servers of a world.
 fn include_servers(world: &World) -> Vec<String> {
     let mut found = processes_using(world.path());
@@ -186,6 +196,7 @@ fn a_signal_ends_the_build_and_the_session() {
         wait_until("the build runs", || world.has("ready"));
         kill_process(Pid::from_child(&child), signal).unwrap();
         let code = child.wait().unwrap().code();
+        end_all(&world);
         assert_eq!(code, Some(128 + signal.as_raw()));
         let port = String::from_utf8(world.read("port")).unwrap();
         assert!(port.starts_with('/') && !Path::new(port.trim()).parent().unwrap().exists());
@@ -205,10 +216,7 @@ fn nothing_stays_of_a_session_that_was_killed() {
     let folder = Path::new(port.trim()).parent().unwrap().to_owned();
     wait_until("its folder is gone", || !folder.exists());
     wait_until("its include server is gone", || include_servers(&world).is_empty());
-    for process in processes_using(world.path()) {
-        let pid = process.split(' ').next().and_then(|pid| pid.parse().ok());
-        let _ = kill_process(pid.and_then(Pid::from_raw).unwrap(), Signal::KILL);
-    }
+    end_all(&world);
 }
 
 #[test]

@@ -53,8 +53,8 @@ const TABLE: &[(&str, &str, &str)] = &[
     ("NO_COLOR", SETTINGS, COLORS),
     ("GCC_COLORS", SETTINGS, COLORS),
     ("_DISTCC_SAFEGUARD", "tests/e2e/tests/exit_codes.rs", "distcc_inside_itself_for_ever"),
-    ("INCLUDE_SERVER_PORT", HERE, "a_wish_for_pump_mode_is_answered"),
-    ("INCLUDE_SERVER_PID", HERE, "a_wish_for_pump_mode_is_answered"),
+    ("INCLUDE_SERVER_PORT", HERE, "variables_without_effect_have_none"),
+    ("INCLUDE_SERVER_PID", HERE, "variables_without_effect_have_none"),
     ("DISTCC_TCP_CORK", HERE, "variables_without_effect_have_none"),
     ("DISTCC_MMAP", HERE, "variables_without_effect_have_none"),
     ("DISTCC_MAX_DISCREPANCY", HERE, "variables_without_effect_have_none"),
@@ -411,18 +411,6 @@ fn the_principal_is_shown_as_the_original_shows_it() {
 }
 
 #[test]
-fn a_wish_for_pump_mode_is_answered() {
-    let world = World::new();
-    let server = server(&world);
-    let variables = [("INCLUDE_SERVER_PORT", "/nowhere"), ("INCLUDE_SERVER_PID", "1")];
-    let ran = compile(&world, &program("distcc"), &server.host(",cpp,lzo"), &variables);
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert_eq!(ran.stderr.matches("Warning: pump mode is not supported yet").count(), 1);
-    server.wait_for_compiled(1);
-    world.check_object("gcc", &["-c", "a.c"], "a.o");
-}
-
-#[test]
 fn variables_without_effect_have_none() {
     for client in clients() {
         let world = World::new();
@@ -435,6 +423,8 @@ fn variables_without_effect_have_none() {
             ("DISTCC_ENABLE_DISCREPANCY_EMAIL", "1"),
             ("DISTCC_EMAILLOG_WHOM_TO_BLAME", "nobody"),
             ("HOST", "odd"),
+            ("INCLUDE_SERVER_PORT", "/nowhere"),
+            ("INCLUDE_SERVER_PID", "1"),
         ];
         let ran = compile(&world, &client, &server.host(""), &variables);
         assert_eq!((ran.code, ran.stdout.as_str(), ran.stderr.as_str()), (0, "", ""));

@@ -23,10 +23,12 @@ const BY_SIGNAL: i32 = 128;
 /// The signals that are for the build.
 const SIGNALS: [Signal; 4] = [Signal::SIGINT, Signal::SIGQUIT, Signal::SIGTERM, Signal::SIGHUP];
 
-/// Runs a command to its end, with these variables, and gives its code as a shell does.
+/// Runs a command to its end, with these variables, and gives its code as a shell does. From now on
+/// no signal that is for the build ends us: there is something to tidy up.
 pub(crate) fn run(words: &[OsString], variables: &[(&'static str, OsString)]) -> u8 {
     let mut command = Command::new(&words[0]);
     command.args(&words[1..]).envs(variables.iter().cloned());
+    let signals = watch_signals(&mut command);
     let mut child = match command.spawn() {
         Ok(child) => child,
         Err(error) => {
@@ -35,7 +37,7 @@ pub(crate) fn run(words: &[OsString], variables: &[(&'static str, OsString)]) ->
             return if is_missing { NOT_FOUND } else { CANNOT_RUN };
         }
     };
-    if let Err(error) = pass_signals_on(&child) {
+    if let Err(error) = signals.and_then(|signals| pass_on(&signals, &child)) {
         complain(&format!("signals are not passed on: {error}"), "");
     }
     match child.wait() {
@@ -51,17 +53,25 @@ pub(crate) fn run(words: &[OsString], variables: &[(&'static str, OsString)]) ->
     }
 }
 
-/// Waits for the build, and passes on to it what somebody sends to us alone. What a terminal sends, it
-/// sends to the build as well. From now on no such signal ends us: there is something to tidy up.
-fn pass_signals_on(child: &Child) -> io::Result<()> {
+/// Has signals come to a descriptor, and the command begin without that.
+fn watch_signals(command: &mut Command) -> io::Result<SignalFd> {
+    let before = SigSet::thread_get_mask()?;
     let mut signals = SigSet::empty();
     SIGNALS.into_iter().for_each(|signal| signals.add(signal));
+    let free = SIGNALS.into_iter().filter(|signal| !before.contains(*signal));
+    let free: Vec<i32> = free.map(|signal| signal as i32).collect();
     signals.thread_block()?;
-    let told = SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?;
+    sys::child::unblock(command, &free);
+    Ok(SignalFd::with_flags(&signals, SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK)?)
+}
+
+/// Waits for the build, and passes on to it what somebody sends to us alone. What a terminal sends, it
+/// sends to the build as well.
+fn pass_on(told: &SignalFd, child: &Child) -> io::Result<()> {
     let build = pidfd_open(Pid::from_child(child), PidfdFlags::empty())?;
     loop {
         let mut ends = [
-            PollFd::new(&told, PollFlags::IN),
+            PollFd::new(told, PollFlags::IN),
             PollFd::from_borrowed_fd(build.as_fd(), PollFlags::IN),
         ];
         match poll(&mut ends, None) {

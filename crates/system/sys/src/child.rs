@@ -89,6 +89,30 @@ pub fn end_with_this_thread(command: &mut Command) {
     }
 }
 
+/// Has the child of `command` begin with these signals not blocked, though its parent blocks them.
+pub fn unblock(command: &mut Command, signals: &[i32]) {
+    // SAFETY: a `sigset_t` of zeros is valid, and the calls below fill it.
+    let mut set: libc::sigset_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is valid for the calls, which write to the set alone and refuse numbers
+    // that are no signal's.
+    unsafe {
+        libc::sigemptyset(&raw mut set);
+        for signal in signals {
+            libc::sigaddset(&raw mut set, *signal);
+        }
+    }
+    // SAFETY: the closure runs in the child after fork. sigprocmask is async-signal-safe, reads the
+    // set, which the closure owns, and neither allocates nor takes a lock.
+    unsafe {
+        command.pre_exec(move || {
+            match libc::sigprocmask(libc::SIG_UNBLOCK, &raw const set, std::ptr::null_mut()) {
+                0 => Ok(()),
+                _ => Err(io::Error::last_os_error()),
+            }
+        });
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +139,28 @@ mod tests {
         let mut words = said.split_whitespace();
         assert_eq!(words.next(), words.next(), "{said}");
         assert!(!words.any(|word| word == file.as_raw_fd().to_string()), "{said}");
+    }
+
+    #[test]
+    fn a_child_begins_with_signals_unblocked() {
+        let mask = |signals: &'static [i32]| {
+            let blocking = move || {
+                // SAFETY: the pointer is valid for the calls, which touch the set alone; only this
+                // thread's mask changes.
+                unsafe {
+                    let mut set: libc::sigset_t = std::mem::zeroed();
+                    libc::sigaddset(&raw mut set, libc::SIGTERM);
+                    libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
+                }
+                let mut command = Command::new("grep");
+                command.args(["SigBlk", "/proc/self/status"]);
+                unblock(&mut command, signals);
+                String::from_utf8(command.output().unwrap().stdout).unwrap()
+            };
+            std::thread::spawn(blocking).join().unwrap()
+        };
+        assert_eq!(mask(&[]).split_whitespace().nth(1), Some("0000000000004000"));
+        assert_eq!(mask(&[libc::SIGTERM]).split_whitespace().nth(1), Some("0000000000000000"));
     }
 
     #[test]

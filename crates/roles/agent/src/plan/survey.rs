@@ -250,9 +250,12 @@ impl Core {
             return Err(doubt("base-file", &reading.source, "shows its name"));
         }
         let mut operands = Vec::new();
+        let mut is_computed = false;
         for (_, id) in tree.files.values() {
             let facts = self.files.seen_from(&key.folder).facts(*id);
             operands.extend(facts.includes.iter().map(|(include, _)| include.operand.clone()));
+            is_computed |=
+                facts.doubts.iter().any(|(told, _)| *told == includes::Doubt::ComputedInclude);
         }
         let mut macros = HashSet::new();
         while let Some(operand) = operands.pop() {
@@ -271,10 +274,23 @@ impl Core {
                 }
                 Operand::Macro(name) => {
                     if macros.insert(name.clone()) {
-                        operands.extend(self.values(key, closure, reading, &name)?);
+                        for value in self.values(key, closure, reading, &name)? {
+                            match includes::operand_of_value(&value) {
+                                Some(operand) => operands.push(operand),
+                                None => is_computed = true,
+                            }
+                        }
                     }
                 }
             }
+        }
+        // The scanner has carried it out; whether an absolute name came of it, it does not tell.
+        let may_be_absolute = || {
+            tree.files.values().any(|(shown, _)| shown.is_some())
+                || closure.files.iter().any(|name| own.never_names(name))
+        };
+        if is_computed && may_be_absolute() {
+            return Err(doubt("computed-include", &reading.source, "may name files absolutely"));
         }
         Ok(())
     }
@@ -286,7 +302,7 @@ impl Core {
         closure: &Closure,
         reading: &Reading,
         name: &[u8],
-    ) -> Result<Vec<Operand>, Doubt> {
+    ) -> Result<Vec<Vec<u8>>, Doubt> {
         let mut values: Vec<Vec<u8>> = Vec::new();
         for word in &reading.macros {
             if let MacroWord::Define(text) = word
@@ -305,7 +321,7 @@ impl Core {
                 values.extend(includes::definitions(&files.text(id), name).values);
             }
         }
-        Ok(values.iter().filter_map(|value| includes::operand_of_value(value)).collect())
+        Ok(values)
     }
 
     /// Whether any text of a closure is remarkable.
@@ -542,6 +558,7 @@ mod tests {
             ("inc/y.h", "int y;\n"),
             ("base.c", "const char *f = __BASE_FILE__;\n"),
             ("given.c", "#include GIVEN\n"),
+            ("text.c", "#define TEXT(x) #x\n#define SAME(x) TEXT(x)\n#include SAME(GIVEN)\n"),
             ("self.c", "#ifndef A\n#define A\n#include __FILE__\n#endif\n"),
         ]);
         let named = format!("#include \"{}/inc/y.h\"\n", world.root());
@@ -553,6 +570,8 @@ mod tests {
         world.check_doubt("gcc -DGIVEN=\"@/inc/y.h\" -c given.c", "absolute-include");
         world.check_doubt("gcc -DGIVEN=OTHER -DOTHER=<@/inc/y.h> -c given.c", "absolute-include");
         world.check_doubt("gcc -c @/self.c", "absolute-include");
+        world.check_doubt("gcc -DGIVEN=@/inc/y.h -c text.c", "computed-include");
+        world.check_doubt("gcc -DGIVEN=inc/y.h -c @/text.c", "computed-include");
         world.check_doubt("gcc -isystem /usr/include -c mute.c", "system-folder");
         for fine in [
             "-Iinc -c two.c",
@@ -561,6 +580,7 @@ mod tests {
             "-c base.c",
             "-DGIVEN=\"inc/y.h\" -DROOT=\"@/inc/y.h\" -c given.c",
             "-c self.c",
+            "-DGIVEN=inc/y.h -c text.c",
             "-I/usr/include -c mute.c -Iinc",
         ] {
             assert!(world.survey(&format!("gcc {fine}")).is_ok(), "{fine}");
