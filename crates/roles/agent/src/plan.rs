@@ -510,6 +510,7 @@ fn doubt_code(doubt: &ClosureDoubt) -> &'static str {
         ClosureDoubt::Told(Told::Time) => "tells-time",
         ClosureDoubt::Told(Told::Pragma) => "unusual-pragma",
         ClosureDoubt::Told(Told::Trigraph) => "trigraph",
+        ClosureDoubt::Told(Told::Module) => "module",
         ClosureDoubt::PrecompiledHeader => "precompiled-header",
         ClosureDoubt::Missing => "missing-file",
     }
