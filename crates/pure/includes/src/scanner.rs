@@ -932,4 +932,51 @@ mod tests {
                     #include TEXT(x2.h)\n#endif";
         check_computed(text, "inc/x1.h inc/x2.h");
     }
+
+    /// Files of any text.
+    struct Two([Vec<u8>; 2]);
+
+    impl Files for Two {
+        fn look(&mut self, name: &[u8]) -> Found {
+            let at = [&b"a.c"[..], b"b"].iter().position(|known| *known == self.true_name(name));
+            at.map_or(Found::Missing, |at| Found::File(FileId(at as u64)))
+        }
+
+        fn true_name(&mut self, name: &[u8]) -> Vec<u8> {
+            let parts = name.split(|byte| *byte == b'/');
+            parts.filter(|part| *part != b".").collect::<Vec<_>>().join(&b'/')
+        }
+
+        fn facts(&mut self, file: FileId) -> Arc<Facts> {
+            Arc::new(scan(&self.text(file)))
+        }
+
+        fn text(&mut self, file: FileId) -> Arc<[u8]> {
+            self.0[file.0 as usize].as_slice().into()
+        }
+    }
+
+    /// Lines of directives, whole and broken.
+    fn text() -> impl proptest::strategy::Strategy<Value = String> {
+        let start = "(#|%:| # |)(include|include_next|import|define|undef|if|ifdef|ifndef|elif|else\
+                     |endif|pragma|line)? ?";
+        let words = "(A|B|F|F\\(|\\(|\\)|,|##|#|x|1|0x2u|\"b\"|<b>|<|>|b|\\.\\.\\.|__VA_ARGS__|defined|!|&&\\
+                     |\\|\\||\\?|:|-|/|%|<<|__has_include|__has_builtin|__FILE__|__COUNTER__|once\\
+                     |push_macro|pop_macro|\"A\"|R\"|'|\"|//|/\\*|\\*/| |\\\\\n|\\./b|é){0,9}";
+        let words = words.replace("\\\n                     ", "");
+        proptest::string::string_regex(&format!("({start}{words}\n){{0,9}}")).unwrap()
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::test_runner::Config::with_cases(48))]
+        #[test]
+        fn any_text_has_a_closure(one in text(), two in text()) {
+            let mut files = Two([one.into_bytes(), two.into_bytes()]);
+            let mut case = compile("a.c", &[], &["."]);
+            case.setting.own_macros = Some(Arc::from(&b"#define A 1\n#define __cplusplus 201703L"[..]));
+            case.compile.macros = vec![MacroOption::Define(b"F(x, ...)=x ## __VA_ARGS__ <b>".to_vec())];
+            let closure = Scanner::new(case.setting).closure(&case.compile, &mut files);
+            assert_eq!(&*closure.files[0], b"a.c");
+        }
+    }
 }
