@@ -189,13 +189,13 @@ impl Knowledge {
         let now = Instant::now();
         let layout = &plan.layout;
         let known: HashSet<&[u8]> = layout.files.iter().map(|name| &name[..]).collect();
+        let mut core = self.core();
         for name in prerequisites(dependencies) {
             let name = absolute(folder, &name);
-            if !known.contains(&name[..]) {
+            if !known.contains(&name[..]) && !core.is_sent(layout, &name) {
                 return Judgment::Missed(name);
             }
         }
-        let mut core = self.core();
         match core.files.find_change(&layout.files, &layout.folders, now) {
             Some(name) => {
                 core.forget();
@@ -207,6 +207,14 @@ impl Knowledge {
 }
 
 impl Core {
+    /// Whether a file was sent, whichever name leads to it. Clang tells a folder by the first name that
+    /// it met.
+    fn is_sent(&mut self, layout: &Layout, name: &[u8]) -> bool {
+        let Some(end) = self.places.route(name).map(|route| route.end) else { return false };
+        let is_it = |(entry, id): &Entry| id.is_some() && entry[Token::LEN..] == end;
+        layout.entries.iter().any(is_it)
+    }
+
     /// Forgets what names mean, when a file or folder has changed.
     fn forget(&mut self) {
         self.places.forget();
