@@ -297,7 +297,10 @@ impl Cell {
             "{n_preprocessed} of {n_all} were preprocessed here"
         );
         ensure!(here.compiles().is_empty(), "compiled here");
-        server.wait_for_compiled(n_all);
+        // What was done in vain counts there as well.
+        if !may_be_fewer {
+            server.wait_for_compiled(n_all);
+        }
         Ok(())
     }
 }
@@ -353,7 +356,7 @@ fn lay_out_lua(fetched: &Path, work: &Path) -> Result<()> {
     for entry in std::fs::read_dir(sources)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if path.is_file() {
+        if path.extension().is_some_and(|extension| extension == "c" || extension == "h") {
             std::fs::copy(&path, work.join(&name))?;
             objects.extend(name.strip_suffix(".c").map(|stem| format!("{stem}.o")));
         }
