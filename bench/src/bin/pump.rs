@@ -141,7 +141,11 @@ fn fetch(world: &Path) -> Result<Vec<Project>> {
         }
         sources.sort();
         ensure!(!sources.is_empty(), "no sources in {}", folder.display());
-        Ok(Project { name, compiler, flags, folder, sources })
+        // What is fetched is everybody's.
+        let copy = world.join(compiler);
+        let status = Command::new("cp").arg("-r").arg(folder).arg(&copy).status()?;
+        ensure!(status.success(), "the sources cannot be copied");
+        Ok(Project { name, compiler, flags, folder: copy, sources })
     };
     Ok(vec![
         project(
