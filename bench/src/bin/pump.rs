@@ -60,10 +60,7 @@ struct Cost {
 
 fn main() -> Result<ExitCode> {
     let world = tempfile::tempdir()?;
-    std::fs::set_permissions(
-        world.path(),
-        std::os::unix::fs::PermissionsExt::from_mode(0o755),
-    )?;
+    std::fs::set_permissions(world.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let pump = std::env::args_os().nth(1).map(PathBuf::from);
     let projects = fetch(world.path())?;
     let servers = [("ours", Kind::Ours), ("original", Kind::Original)].map(|(name, kind)| {
@@ -76,7 +73,8 @@ fn main() -> Result<ExitCode> {
         println!("{}: {} files", project.name, project.sources.len());
         println!("{:24}{:>12}{:>12}", "", "first", "further");
         let way = |name, prefix: Option<&str>, hosts: &str, agent: &str| -> Result<Way> {
-            let state = world.path().join(format!("state {} {name}", project.name).replace(' ', "-"));
+            let state =
+                world.path().join(format!("state {} {name}", project.name).replace(' ', "-"));
             std::fs::create_dir_all(&state)?;
             let environment = vec![
                 ("DISTCC_HOSTS", hosts.into()),
@@ -99,7 +97,8 @@ fn main() -> Result<ExitCode> {
             show(way.name, costs.last());
         }
         if let Some(folder) = &pump {
-            let way = way("3.4, pump", Some("/usr/bin/distcc"), &format!("{original},lzo,cpp"), "0")?;
+            let way =
+                way("3.4, pump", Some("/usr/bin/distcc"), &format!("{original},lzo,cpp"), "0")?;
             let cost = with_include_server(folder, way, |way| measure(project, way))?;
             show("3.4, pump", Some(&cost));
             costs.push(cost);
@@ -187,9 +186,7 @@ fn build(project: &Project, way: &Way) -> Result<Duration> {
     std::thread::scope(|scope| {
         for _ in 0..N_JOBS {
             scope.spawn(|| {
-                while let Some(source) =
-                    project.sources.get(next.fetch_add(1, Ordering::Relaxed))
-                {
+                while let Some(source) = project.sources.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let took = compile(project, way, source);
                     let mut total = total.lock().unwrap();
                     match (&mut *total, took) {
