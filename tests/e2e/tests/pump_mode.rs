@@ -189,6 +189,20 @@ fn without_an_agent_everything_is_preprocessed_here() {
 }
 
 #[test]
+fn who_wants_no_agent_has_none() {
+    let world = World::new();
+    let server = world.server("red", &ServerOptions::new(Kind::Ours));
+    lay_out(&world.folder("work"), 1);
+    let words = ["gcc", "-Iinc", "-isystem", "sys", "-c", "0.c", "-o", "0.o"];
+    let mut command = world.command(program("distcc"));
+    command.env("DISTCC_HOSTS", server.host("/8")).env("DISTCC_AGENT", "0");
+    let ran = finish(command.args(words));
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert_eq!((reported(&world, "done_by_servers"), n_pumped(&world)), (1, 0));
+    assert!(agent(&world).is_none());
+}
+
+#[test]
 fn an_agent_that_hangs_costs_no_more_than_seconds() {
     let world = World::new();
     let server = world.server("red", &ServerOptions::new(Kind::Ours));
@@ -339,4 +353,60 @@ fn a_client_that_ends_takes_its_job_along() {
         std::fs::read_dir(world.path().join("red/tmp")).unwrap().count() <= 1
     });
     assert!(!world.has("long.o"));
+}
+
+#[test]
+fn what_is_verified_is_compared_and_the_local_one_stays() {
+    let world = World::new();
+    let ours = ServerOptions::new(Kind::Ours);
+    let good = world.server("good", &ours);
+    let folder = world.folder("work");
+    lay_out(&folder, 1);
+    let words = ["gcc", "-Iinc", "-isystem", "sys", "-MMD", "-c", "0.c", "-o", "0.o"];
+    let verified = |host: &str| {
+        let mut command = world.command(program("distcc"));
+        command.env("DISTCC_HOSTS", host).env("DISTCC_VERIFY", "100%");
+        let ran = finish(command.args(words));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        world.check_object("gcc", &words[1..], "0.o");
+        ran.stderr
+    };
+    assert_eq!(verified(&good.host("/8")), "");
+    assert_eq!(verified(&good.host("/8,plain")), "");
+    assert_eq!((reported(&world, "done_by_servers"), n_pumped(&world)), (2, 1));
+    // The same version, which optimizes by itself.
+    let compilers = world.folder("compilers");
+    for name in ["gcc", "x86_64-linux-gnu-gcc"] {
+        support::impostor(&compilers.join(name), "/usr/bin/gcc", "exec /usr/bin/gcc -O2 \"$@\"");
+    }
+    let mut options = ours;
+    options.path = Some(format!("{}:/usr/bin:/bin", compilers.display()));
+    let odd = world.server("odd", &options);
+    let said = verified(&odd.host("/8"));
+    assert!(said.contains("[verify-differs]") && said.contains("hint: "), "{said}");
+    assert!(world.state().join("verify/0.o").exists());
+}
+
+#[test]
+fn a_full_disk_for_the_agent_costs_no_object() {
+    let world = World::new();
+    let server = world.server("red", &ServerOptions::new(Kind::Ours));
+    let folder = world.folder("work");
+    lay_out(&folder, 1);
+    let words = ["-Iinc", "-isystem", "sys", "-c", "0.c", "-o", "0.o"];
+    // Too small for anything but a folder.
+    let script = format!(
+        "mount -t tmpfs -o size=4k,nr_inodes=3 tmpfs {} && exec {} gcc {}",
+        world.state().display(),
+        program("distcc").display(),
+        words.join(" ")
+    );
+    let mut command = world.command("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", &script]).env("DISTCC_HOSTS", server.host("/8"));
+    let ran = finish(&mut command);
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    world.check_object("gcc", &words, "0.o");
 }

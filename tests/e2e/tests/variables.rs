@@ -40,6 +40,12 @@ const TABLE: &[(&str, &str, &str)] = &[
         "tests/e2e/tests/debug.rs",
         "another_server_does_not_get_what_it_would_make_otherwise",
     ),
+    ("DISTCC_AGENT", "tests/e2e/tests/pump_mode.rs", "who_wants_no_agent_has_none"),
+    (
+        "DISTCC_VERIFY",
+        "tests/e2e/tests/pump_mode.rs",
+        "what_is_verified_is_compared_and_the_local_one_stays",
+    ),
     ("DISTCC_BACKOFF_PERIOD", HERE, "a_host_is_left_alone_for_the_period"),
     ("DISTCC_IO_TIMEOUT", HERE, "a_silent_host_is_given_up_after_the_time"),
     ("DISTCC_PAUSE_TIME_MSEC", HERE, "a_client_looks_for_a_slot_again_after_the_pause"),

@@ -129,6 +129,8 @@ pub(crate) enum Cause {
     PumpMissed,
     /// There was no agent to send the files of a job.
     AgentMissing,
+    /// The server made another object than the compiler here (`DISTCC_VERIFY`).
+    VerifyDiffers,
     /// The object is for another kind of machine.
     WrongMachine,
     /// What the server sent is no object.
@@ -138,7 +140,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 59] = [
+const OTHERS: [Cause; 60] = [
     Cause::Distributed,
     Cause::Pumped,
     Cause::SourceErrors,
@@ -195,6 +197,7 @@ const OTHERS: [Cause; 59] = [
     Cause::PumpChanged,
     Cause::PumpMissed,
     Cause::AgentMissing,
+    Cause::VerifyDiffers,
     Cause::WrongMachine,
     Cause::NoObject,
     Cause::WrongVersion,
@@ -577,6 +580,12 @@ impl Cause {
                 "agent-missing",
                 "there was no agent to send the files that the compile reads",
                 "distcc-agent --foreground tells what keeps it from running",
+            ),
+            Cause::VerifyDiffers => (
+                "verify-differs",
+                "the server made another object than the compiler here (DISTCC_VERIFY)",
+                "compare the compilers' configurations (gcc -v) here and there, or take the host out of \
+                 the list; if they are the same, please report it with both objects",
             ),
             Cause::WrongMachine => (
                 "wrong-machine",

@@ -24,6 +24,7 @@ use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
 use crate::source::{Finished, Source, Unready};
 use crate::verdict::{self, Judgment, Verdict};
+use crate::verify;
 use crate::{Context, saved_temps};
 
 /// How many hosts are tried when failures are not remembered. Source: behavior of distcc 3.4.
@@ -315,6 +316,7 @@ impl Distribution<'_> {
         let context = self.context;
         let wanted = command.wanted().filter(|_| way != Way::Below);
         let mut trial = Trial::new(context, command, &spec.host, wanted.is_some());
+        let mut has_changed = false;
         loop {
             let Some(words) = trial.whole_words() else {
                 let text = "its source is preprocessed already".to_owned();
@@ -331,6 +333,12 @@ impl Distribution<'_> {
                         pump::note_other_folders(context, &self.job, spec);
                     }
                     attempt
+                }
+                // The agent knows by now.
+                Err(Detour { cause: Cause::PumpChanged, text }) if !has_changed => {
+                    self.context.log.info(&format!("{text}; sending it anew"));
+                    has_changed = true;
+                    continue;
                 }
                 attempt => attempt?,
             };
@@ -427,19 +435,33 @@ impl Distribution<'_> {
         if let Err(trouble) = expected.judge(&reply.object) {
             return Outcome::Failed(trouble);
         }
+        let mut files = vec![(&reply.object[..], self.job.output.clone())];
+        let dependencies = self.job.dependency_file();
+        files.extend(dependencies.map(|name| (&reply.dependencies[..], name.to_owned())));
+        self.take(spec, &files, Cause::Pumped, reply)
+    }
+
+    /// Takes what a server made, the object first: puts it in its place, or has it made here as well
+    /// and compares.
+    fn take(
+        &self,
+        spec: &HostSpec,
+        files: &[(&[u8], OsString)],
+        cause: Cause,
+        reply: &Reply,
+    ) -> Outcome {
         self.note_success(spec);
-        let output = self.job.output.as_os_str();
-        let files = [
-            self.job.dependency_file().map(|name| (&reply.dependencies[..], name)),
-            Some((&reply.object[..], output)),
-        ];
-        for (file, name) in files.into_iter().flatten() {
+        if self.context.settings.verifies_one_more() {
+            return Outcome::Done(verify::run(self.context, self.words, spec, files, cause));
+        }
+        // The object comes last: once it is there, the others are.
+        for (file, name) in files.iter().rev() {
             if let Err(error) = accept::put(file, Path::new(name)) {
                 let why = format!("could not write {}: {error}", name.display());
                 return Outcome::Here(Cause::OutputUnwritable, Some(why));
             }
         }
-        self.context.account.done_by(&spec.host, Cause::Pumped);
+        self.context.account.done_by(&spec.host, cause);
         self.show(reply);
         self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
         Outcome::Done(Exit::SUCCESS)
@@ -613,18 +635,7 @@ impl Distribution<'_> {
                 return Outcome::Failed(trouble);
             }
         }
-        self.note_success(spec);
-        // The object comes last: once it is there, the other one is.
-        for (file, name) in files.iter().rev() {
-            if let Err(error) = accept::put(file, Path::new(name)) {
-                let why = format!("could not write {}: {error}", name.display());
-                return Outcome::Here(Cause::OutputUnwritable, Some(why));
-            }
-        }
-        self.context.account.done_by(&spec.host, Cause::Distributed);
-        self.show(reply);
-        self.context.log.info(&format!("compiled {} on {}", shown(&self.job), spec.host));
-        Outcome::Done(Exit::SUCCESS)
+        self.take(spec, &files, Cause::Distributed, reply)
     }
 
     /// The files that a server sent, the object first, and where they belong.

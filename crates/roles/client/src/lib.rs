@@ -38,6 +38,7 @@ mod slots;
 mod source;
 mod ssh;
 mod verdict;
+mod verify;
 mod zeroconf;
 
 use std::cell::RefCell;

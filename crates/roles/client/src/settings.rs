@@ -66,6 +66,9 @@ pub struct Settings {
     /// `DISTCC_SSH`: the program for ssh hosts and its first words, separated by spaces. Default
     /// `ssh`.
     pub ssh: Vec<OsString>,
+    /// `DISTCC_VERIFY`: of a hundred jobs that servers do, so many are done here as well and compared.
+    /// Ours alone.
+    pub verify: u64,
     /// `DISTCC_INEXACT_DEBUG`: send jobs with debug information also to hosts that cannot make it
     /// exactly; columns and the recorded options then differ. Default no.
     pub inexact_debug: bool,
@@ -98,6 +101,12 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// Whether the job at hand is one of those to be verified, by chance.
+    pub(crate) fn verifies_one_more(&self) -> bool {
+        let random = std::hash::RandomState::new();
+        self.verify > 0 && std::hash::BuildHasher::hash_one(&random, 0) % 100 < self.verify
+    }
+
     /// The setting by which nothing falls back, where [`Settings::fallback`] is off.
     pub(crate) fn forbids_fallback(&self) -> &'static str {
         if self.strict { "DISTCC_STRICT=1" } else { "DISTCC_FALLBACK=0" }
@@ -133,6 +142,21 @@ impl Settings {
         let pause = Duration::from_millis(number("DISTCC_PAUSE_TIME_MSEC").unwrap_or(1000));
         let path_of = |name: &str| variable(name).filter(|value| !value.is_empty());
         let flag = |name: &str| path_of(name).map(|value| value != "0");
+        let verify = match path_of("DISTCC_VERIFY") {
+            None => 0,
+            Some(text) => {
+                let number = text.to_str().map(|text| text.trim().trim_end_matches('%').parse());
+                match number {
+                    Some(Ok(number @ 0..=100)) => number,
+                    _ => {
+                        let text = text.to_string_lossy().escape_debug().to_string();
+                        let word = format!("DISTCC_VERIFY=`{text}` is no number from 0 to 100");
+                        complaints.push(format!("{word}; verifying everything"));
+                        100
+                    }
+                }
+            }
+        };
         let strict = flag("DISTCC_STRICT").unwrap_or(false);
         let recursion = variable("_DISTCC_SAFEGUARD")
             .map(|value| value.to_str().and_then(|text| text.parse().ok()).unwrap_or(1));
@@ -150,6 +174,7 @@ impl Settings {
             io_timeout,
             pause,
             skip_local_retry: flag("DISTCC_SKIP_LOCAL_RETRY").unwrap_or(false),
+            verify,
             inexact_debug: flag("DISTCC_INEXACT_DEBUG").unwrap_or(false),
             working_folder: path_of("PWD"),
             keeps_names: variable("DISTCC_NO_REWRITE_CROSS").is_some(),
