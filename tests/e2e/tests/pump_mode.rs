@@ -410,3 +410,38 @@ fn a_full_disk_for_the_agent_costs_no_object() {
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     world.check_object("gcc", &words, "0.o");
 }
+
+#[test]
+fn each_user_has_an_agent_of_their_own() {
+    use std::os::unix::fs::MetadataExt;
+    use std::os::unix::process::CommandExt;
+    let world = World::new();
+    let server = world.server("red", &ServerOptions::new(Kind::Ours));
+    lay_out(&world.folder("work"), 1);
+    let words = ["gcc", "-Iinc", "-isystem", "sys", "-c", "0.c", "-o", "0.o"];
+    assert_eq!(world.distcc(&server.host("/8"), &words).code, 0);
+    // Root can be somebody else.
+    let other = rustix::process::geteuid().is_root().then_some(65534);
+    let own = world.open_folder("state-of-another");
+    let work = world.open_folder("work");
+    std::fs::remove_file(work.join("0.o")).unwrap();
+    for state in [own.clone(), world.state()] {
+        let mut command = world.command(program("distcc"));
+        command.env("DISTCC_HOSTS", server.host("/8")).env("DISTCC_DIR", &state);
+        // Where their state goes that cannot write that of others.
+        command.env("TMPDIR", world.open_folder("tmp"));
+        if let Some(user) = other {
+            command.uid(user).gid(user);
+        }
+        let ran = finish(command.args(words));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        let object = std::fs::read(work.join("0.o")).unwrap();
+        std::fs::remove_file(work.join("0.o")).unwrap();
+        assert_eq!(finish(world.command("gcc").args(&words[1..])).code, 0);
+        assert!(world.read("0.o") == object);
+        std::fs::remove_file(work.join("0.o")).unwrap();
+    }
+    let owner = |place: PathBuf| std::fs::metadata(place.join("agent/socket")).unwrap().uid();
+    let user = rustix::process::geteuid().as_raw();
+    assert_eq!((owner(world.state()), owner(own)), (user, other.unwrap_or(user)));
+}

@@ -28,7 +28,7 @@ use survey::{Headers, Remarks};
 
 /// How long what was looked at counts as looked at, before it is sent. Whatever has changed since is
 /// found afterwards; this keeps the waste small that an edited header makes.
-const FRESH: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_secs(2);
 
 /// How often a job is looked at again that changes meanwhile.
 const MOST_TRIES: usize = 3;
