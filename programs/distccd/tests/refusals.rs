@@ -105,7 +105,7 @@ fn what_is_not_the_protocol_is_answered_with_the_reason() {
     for (bytes, part) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], "`GET `"),
         (b"DIST00000000", "version 0"),
-        (b"DIST00000003", "version 3"),
+        (b"DIST00000004", "version 4"),
         (b"DIST00000fa0", "version 4000"),
         (b"DIST0x000001", "0x000001"),
         (b"DIST00000001ARGC00000000", "without a word"),
