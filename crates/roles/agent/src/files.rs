@@ -185,6 +185,14 @@ impl FileTable {
         changed
     }
 
+    /// Looks again at a file, if it is known.
+    pub(crate) fn refresh(&mut self, name: &[u8]) {
+        if let Some((name, _)) = self.names.get_key_value(name) {
+            let name = Arc::clone(name);
+            self.has_changed(&name, Instant::now());
+        }
+    }
+
     fn has_changed(&mut self, name: &Arc<[u8]>, since: Instant) -> bool {
         let Some(known) = self.names.get_mut(name) else {
             self.look(name);

@@ -259,6 +259,8 @@ impl Core {
         setting: &Setting,
         since: Instant,
     ) -> Result<Settled, Doubt> {
+        // What people edit most. The scanner sees by itself that it is another one.
+        self.files.refresh(&absolute(&errand.folder, &reading.source));
         let compile = compile(reading);
         let mut changed = Vec::new();
         for _ in 0..MOST_TRIES {
