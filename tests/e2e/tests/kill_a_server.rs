@@ -74,7 +74,10 @@ fn a_build_survives_the_death_of_a_server() {
     assert!(red.n_compiled() > 0 && green.n_compiled() > 0);
     green.end_by(Signal::TERM);
 
-    assert_eq!(processes_using(world.path()), Vec::<String>::new());
+    // Resident, and the only one that is.
+    let mut stop = Command::new(program("distcc-agent"));
+    assert!(stop.arg("--stop").env("DISTCC_DIR", &state).status().unwrap().success());
+    wait_until("the agent has ended", || processes_using(world.path()).is_empty());
     assert_eq!(std::fs::read_dir(state.join("state")).unwrap().count(), 0);
     let names = std::fs::read_dir(&shared).unwrap().flatten().map(|entry| entry.file_name());
     let stray: Vec<_> = names.filter(|name| name.to_string_lossy().contains("distcc")).collect();
