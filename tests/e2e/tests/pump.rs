@@ -188,7 +188,10 @@ fn a_signal_ends_the_build_and_the_session() {
     for signal in [Signal::TERM, Signal::HUP, Signal::INT] {
         let world = World::new();
         let script = "echo \"$INCLUDE_SERVER_PORT\" > port; echo > ready; exec sleep 1000";
-        let mut child = command(&world, &program("pump"))
+        // Whoever runs the tests in the background ignores some of them, and so would it.
+        let mut child = command(&world, Path::new("env"))
+            .arg("--default-signal")
+            .arg(program("pump"))
             .args(["sh", "-c", script])
             .stdin(Stdio::null())
             .spawn()
