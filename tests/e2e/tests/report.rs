@@ -55,7 +55,7 @@ fn a_builds_report_agrees_with_the_logs_of_its_servers() {
         ),
     );
     let [one, two] = &servers;
-    let hosts = [DEAD.to_owned(), one.host("/2"), two.host("/2,lzo")].join(" ");
+    let hosts = [DEAD.to_owned(), one.host("/2,plain"), two.host("/2,lzo")].join(" ");
     let cc = format!("CC={} gcc", program("distcc").display());
     let make = |target: &str| {
         let mut command = world.command("make");
@@ -121,15 +121,18 @@ fn every_end_of_a_job_has_its_code() {
     options.allow = vec!["192.0.2.1".to_owned()];
     let not_me = world.server("not-me", &options);
     let good = world.server("good", &ours());
-    let (no_gcc, not_me, good) = (no_gcc.host(""), not_me.host(""), good.host(""));
+    let whole = good.host("");
+    let (no_gcc, not_me, good) = (no_gcc.host(""), not_me.host(""), good.host(",plain"));
     let compile = ["gcc", "-c", "a.c"];
-    let cases: [(&str, &[&str], &str); 15] = [
+    let cases: [(&str, &[&str], &str); 17] = [
         (DEAD, &compile, "connection-refused"),
         (DEAD, &compile, "hosts-backed-off"),
         ("no-such-host.invalid", &compile, "name-not-found"),
         (&no_gcc, &compile, "refused-compiler"),
         (&not_me, &compile, "refused-address"),
         (&good, &compile, "distributed"),
+        (&whole, &compile, "pumped"),
+        (&whole, &["gcc", "-c", "bad.c"], "says-something"),
         (&good, &["gcc", "-c", "wrong.c"], "preprocessor-failed"),
         (&good, &["gcc", "-E", "a.c"], "preprocess-only"),
         (&good, &["no-such-compiler", "-c", "a.c"], "compiler-missing"),
