@@ -59,8 +59,12 @@ impl View {
     /// Everything to be read, each once: what lies in another of them is left out.
     #[must_use]
     pub fn readable(&self) -> Vec<PathBuf> {
+        let more = self.more.iter().map(PathBuf::as_path);
+        let mut paths: Vec<&Path> = SYSTEM.iter().map(Path::new).chain(more).collect();
+        // Folders before what lies in them.
+        paths.sort_by_key(|path| path.components().count());
         let mut found: Vec<PathBuf> = Vec::new();
-        for path in SYSTEM.iter().map(Path::new).chain(self.more.iter().map(PathBuf::as_path)) {
+        for path in paths {
             let is_there = std::fs::symlink_metadata(path).is_ok();
             let is_name = path.is_absolute() && path != Path::new("/") && is_in(path, path);
             if is_there && is_name && !found.iter().any(|other| path.starts_with(other)) {
@@ -204,5 +208,21 @@ pub(crate) fn restrict(place: &Path, rules: Rules, all: bool) -> io::Result<()> 
             Ok(mount_remount(place, flags, c"")?)
         }
         set => set,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_lies_in_another_folder_is_left_out_whichever_comes_first() {
+        let view =
+            |more: [&str; 2]| View { more: more.map(PathBuf::from).to_vec(), jobs: "/tmp".into() };
+        for more in [["/var/lib/dpkg", "/var/lib"], ["/var/lib", "/var/lib/dpkg"]] {
+            let found = view(more).readable();
+            assert!(found.contains(&"/var/lib".into()), "{found:?}");
+            assert!(!found.contains(&"/var/lib/dpkg".into()), "{found:?}");
+        }
     }
 }
