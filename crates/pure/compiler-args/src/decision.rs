@@ -162,10 +162,14 @@ impl Job {
 /// Whether a command (the compiler first) may be compiled elsewhere, and how.
 #[must_use]
 pub fn decide(words: &[OsString]) -> Decision {
-    let job = Command::read(words).and_then(|command| job(&command)).and_then(|job| {
+    let job = Command::read(words).and_then(|command| {
+        let job = job(&command)?;
+        let whole =
+            (job.preprocess.is_some() && !warns_of_linking(&command)).then(|| words.to_vec());
+        let job = Job { whole, ..job };
         // What our own servers refuse need not be asked for.
         match server_job(&job.remote) {
-            Ok(_) => Ok(Job { whole: job.preprocess.is_some().then(|| words.to_vec()), ..job }),
+            Ok(_) => Ok(job),
             Err(refusal) => Err(refusal.into_stay()),
         }
     });
@@ -173,6 +177,13 @@ pub fn decide(words: &[OsString]) -> Decision {
         Ok(job) => Decision::Distribute(Box::new(job)),
         Err(stay) => Decision::CompileHere(stay),
     }
+}
+
+/// Whether Clang says that it has no use for words that only linking reads: servers get none of these.
+fn warns_of_linking(command: &Command<'_>) -> bool {
+    let is_for_linking =
+        |item: &Item<'_>| matches!(item, Item::Option { row, .. } if row.effect == Effect::Link);
+    is_clang(command) && command.items.iter().any(is_for_linking)
 }
 
 fn job(command: &Command<'_>) -> Result<Job, Stay> {
@@ -467,6 +478,13 @@ mod tests {
         let job = job_of(command);
         assert_eq!(job.preprocess.as_deref().map(joined).as_deref(), Some(preprocess));
         assert_eq!(joined(&job.remote), remote);
+    }
+
+    #[test]
+    fn words_for_the_linker_are_no_job_for_a_server_that_preprocesses_with_clang() {
+        assert!(job_of("clang -c a.c").whole.is_some() && job_of("gcc -lm -c a.c").whole.is_some());
+        assert!(job_of("clang -lm -c a.c").whole.is_none());
+        assert!(job_of("gcc -c a.i").whole.is_none());
     }
 
     #[track_caller]
