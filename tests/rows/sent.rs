@@ -86,6 +86,8 @@ fn sends(client: &Path, command: &Command, stand_ins: &Path) -> Result<(bool, St
         .env_clear()
         .env("PATH", stand_ins)
         .env("DISTCC_HOSTS", host.spec()?)
+        // Both in plain mode.
+        .env("DISTCC_AGENT", "0")
         .env("DISTCC_DIR", world.folder("state"))
         .env("TMPDIR", world.folder("tmp"))
         .env("DISTCC_LOG", &log)
