@@ -201,10 +201,12 @@ mod tests {
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::ffi::OsStrExt;
     use std::path::Path;
+    use std::sync::Arc;
     use wire::{Content, Limits, Payload, RequestDecoder};
 
     /// A client with an agent of its own, and the server that it has connected to.
     struct World {
+        context: Arc<Context>,
         folder: tempfile::TempDir,
         client: UnixStream,
         server: TcpListener,
@@ -212,16 +214,22 @@ mod tests {
 
     impl World {
         fn new() -> World {
-            let (client, agents) = UnixStream::pair().unwrap();
-            client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
-            let talk = move || {
-                let context = Context::new(1 << 20);
-                let _ = Conversation::new(&context, agents).unwrap().run();
-            };
-            std::thread::spawn(talk);
+            let context = Arc::new(Context::new(1 << 20));
+            let client = World::connect(&context);
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let folder = tempfile::tempdir().unwrap();
-            World { folder, client, server }
+            World { context, folder, client, server }
+        }
+
+        /// One more client of the agent.
+        fn connect(context: &Arc<Context>) -> UnixStream {
+            let (client, agents) = UnixStream::pair().unwrap();
+            client.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+            let context = Arc::clone(context);
+            std::thread::spawn(move || {
+                let _ = Conversation::new(&context, agents).unwrap().run();
+            });
+            client
         }
 
         fn root(&self) -> std::path::PathBuf {
@@ -360,6 +368,31 @@ mod tests {
         world.send(command);
         std::fs::remove_file(world.root().join("c/x.h")).unwrap();
         assert!(is_changed(world.check("a.o: a.c c/x.h\n")));
+    }
+
+    #[test]
+    fn a_change_that_another_job_has_noticed_voids_this_one_too() {
+        let mut world = World::new();
+        world.write("a.c", "#include <x.h>\n");
+        world.write("b/x.h", "int x;\n");
+        world.write("a/.keep", "");
+        let command = "gcc -Ia -Ib -c a.c";
+        let mut other = World::connect(&world.context);
+        let edits = [("b/x.h", "int other;\n"), ("a/x.h", "int earlier;\n")];
+        for ((name, text), read) in edits.into_iter().zip(["b/x.h", "b/x.h"]) {
+            for _ in 0..2 {
+                world.send(command);
+                std::mem::swap(&mut world.client, &mut other);
+            }
+            world.write(name, text);
+            for _ in 0..2 {
+                let answer = world.check(&format!("a.o: a.c {read}\n"));
+                assert!(matches!(answer, Answer::Changed { .. }), "{name}: {answer:?}");
+                std::mem::swap(&mut world.client, &mut other);
+            }
+        }
+        world.send(command);
+        assert_eq!(world.check("a.o: a.c a/x.h\n"), Answer::Holds);
     }
 
     #[test]

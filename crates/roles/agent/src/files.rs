@@ -25,7 +25,8 @@ pub(crate) struct FileTable {
     folders: HashMap<Arc<[u8]>, Folder>,
     ids: HashMap<Identity, FileId>,
     contents: HashMap<FileId, Content>,
-    n_ids: u64,
+    /// The last number that was given to a state of a file or folder.
+    number: u64,
     /// What the bodies take, in bytes, and what they may.
     body_bytes: usize,
     most_body_bytes: usize,
@@ -42,6 +43,8 @@ struct Known {
 }
 
 struct Folder {
+    /// Another one after each change that was noticed in what is looked for there.
+    version: u64,
     /// `None` where there is none.
     identity: Option<Identity>,
     /// Whether a change since then would show.
@@ -69,7 +72,7 @@ impl FileTable {
             folders: HashMap::new(),
             ids: HashMap::new(),
             contents: HashMap::new(),
-            n_ids: 0,
+            number: 0,
             body_bytes: 0,
             most_body_bytes,
             clock: 0,
@@ -86,7 +89,7 @@ impl FileTable {
     pub(crate) fn keep_small(&mut self, most_names: usize) -> bool {
         let is_too_large = self.names.len() > most_names;
         if is_too_large {
-            *self = FileTable { n_ids: self.n_ids, ..FileTable::new(self.most_body_bytes) };
+            *self = FileTable { number: self.number, ..FileTable::new(self.most_body_bytes) };
         }
         is_too_large
     }
@@ -139,8 +142,8 @@ impl FileTable {
         if let Some(id) = self.ids.get(&identity) {
             return *id;
         }
-        self.n_ids += 1;
-        let id = FileId(self.n_ids);
+        self.number += 1;
+        let id = FileId(self.number);
         self.ids.insert(identity, id);
         let content = Content {
             name: Arc::clone(name),
@@ -157,29 +160,40 @@ impl FileTable {
         if !self.folders.contains_key(name) {
             let at = Instant::now();
             let (identity, is_settled) = look_at_folder(name);
-            let folder = Folder { identity, is_settled, at, missing: Vec::new() };
+            self.number += 1;
+            let version = self.number;
+            let folder = Folder { version, identity, is_settled, at, missing: Vec::new() };
             self.folders.insert(name.into(), folder);
         }
         self.folders.get_mut(name).unwrap_or_else(|| unreachable!("it was just put there"))
     }
 
-    /// Looks again at `names` and at what is missing in `folders`, as far as nobody has since
-    /// `since`. Gives a name at which something else is now.
+    /// What tells the state of a folder, as far as files were looked for in it in vain.
+    pub(crate) fn folder_version(&mut self, name: &[u8]) -> u64 {
+        self.folder(name).version
+    }
+
+    /// Looks again at files and at what is missing in folders, as far as nobody has since `since`.
+    /// Gives a name at which something else is than these states; it may be somebody else who
+    /// noticed that.
     pub(crate) fn find_change(
         &mut self,
-        names: &[Arc<[u8]>],
-        folders: &[Arc<[u8]>],
+        files: &[(Arc<[u8]>, FileId)],
+        folders: &[(Arc<[u8]>, u64)],
         since: Instant,
     ) -> Option<Vec<u8>> {
         let mut changed = None;
-        for name in names {
-            if self.has_changed(name, since) {
+        for (name, id) in files {
+            let has_changed = self.has_changed(name, since);
+            let found = self.names.get(name).map(|known| known.found);
+            if has_changed || found != Some(Found::File(*id)) {
                 changed.get_or_insert_with(|| name.to_vec());
             }
         }
-        for folder in folders {
-            if let Some(name) = self.find_newcomer(folder, since) {
-                changed.get_or_insert(name);
+        for (folder, version) in folders {
+            let newcomer = self.find_newcomer(folder, since);
+            if newcomer.is_some() || self.folder_version(folder) != *version {
+                changed.get_or_insert_with(|| newcomer.unwrap_or_else(|| folder.to_vec()));
             }
         }
         changed
@@ -274,8 +288,15 @@ impl FileTable {
                 still.push(name);
             }
         }
-        self.folder(name).missing.extend(still);
-        newcomer.or_else(|| is_another.then(|| name.to_vec()))
+        let newcomer = newcomer.or_else(|| is_another.then(|| name.to_vec()));
+        self.number += u64::from(newcomer.is_some());
+        let number = self.number;
+        let folder = self.folder(name);
+        folder.missing.extend(still);
+        if newcomer.is_some() {
+            folder.version = number;
+        }
+        newcomer
     }
 
     /// Reads what is not known of a file. Where it is not what it was, that is noted.

@@ -83,9 +83,9 @@ type Entry = (Vec<u8>, Option<FileId>);
 pub(crate) struct Layout {
     /// Links and folders as they travel; of files, what stands before the length of the content.
     entries: Vec<Entry>,
-    /// The names of files, and the folders, on which it depends.
-    files: Vec<Arc<[u8]>>,
-    folders: Vec<Arc<[u8]>>,
+    /// The files and folders on which it depends, in the states in which they were.
+    files: Vec<(Arc<[u8]>, FileId)>,
+    folders: Vec<(Arc<[u8]>, u64)>,
 }
 
 impl Layout {
@@ -188,7 +188,7 @@ impl Knowledge {
     pub(crate) fn judge(&self, plan: &Plan, folder: &[u8], dependencies: &[u8]) -> Judgment {
         let now = Instant::now();
         let layout = &plan.layout;
-        let known: HashSet<&[u8]> = layout.files.iter().map(|name| &name[..]).collect();
+        let known: HashSet<&[u8]> = layout.files.iter().map(|(name, _)| &name[..]).collect();
         let mut core = self.core();
         for name in prerequisites(dependencies) {
             let name = absolute(folder, &name);
@@ -337,8 +337,6 @@ impl Core {
         reading: &Reading,
     ) -> Result<Layout, Doubt> {
         let absolute = |name: &[u8]| absolute(&key.folder, name);
-        let files: Vec<Arc<[u8]>> =
-            closure.files.iter().map(|name| absolute(name).into()).collect();
         let searched = || key.quoted.iter().chain(&key.all);
         let missed = closure.missed_in.iter().map(|name| &name[..]);
         let wished = searched().chain(&reading.all).chain(&reading.quoted).chain(&reading.system);
@@ -346,24 +344,29 @@ impl Core {
             .chain(wished.chain(&reading.after).map(Vec::as_slice))
             .map(|name| absolute(name).into())
             .collect();
+        let mut files: Vec<(Arc<[u8]>, FileId)> = Vec::with_capacity(closure.files.len());
         let mut tree: Tree<FileId> = Tree::new();
-        for name in &files {
-            let Found::File(id) = self.files.look(name) else { return Err(gone(name)) };
-            let route = self.places.route(name).ok_or_else(|| gone(name))?;
+        for name in &closure.files {
+            let name = absolute(name);
+            let Found::File(id) = self.files.look(&name) else { return Err(gone(&name)) };
+            let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
             if is_no_place_for_files(&route.end) {
                 return Err(Doubt {
                     code: "unusual-file",
-                    text: format!("{} is made by the kernel", String::from_utf8_lossy(name)),
+                    text: format!("{} is made by the kernel", String::from_utf8_lossy(&name)),
                 });
             }
             tree.add_file(route, id);
+            files.push((name.into(), id));
         }
         for name in searched().chain([&key.folder]) {
             let name = absolute(name);
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
             tree.add_folder(route);
         }
-        Ok(Layout { entries: entries(&tree)?, files, folders: folders.into_iter().collect() })
+        let version = |name: Arc<[u8]>| (Arc::clone(&name), self.files.folder_version(&name));
+        let folders = folders.into_iter().map(version).collect();
+        Ok(Layout { entries: entries(&tree)?, files, folders })
     }
 
     /// Gathers what is sent.
@@ -458,7 +461,7 @@ fn sent_words<'a>(
         let text = "Clang of another place has other headers of its own".to_owned();
         return Err(Doubt { code: "other-folders", text });
     }
-    let is_first = |name: &Arc<[u8]>| {
+    let is_first = |(name, _): &(Arc<[u8]>, FileId)| {
         let folder = name.strip_suffix(FIRST_HEADER).and_then(|rest| rest.strip_suffix(b"/"));
         folder.is_some_and(|folder| setting.folders.iter().any(|own| own == folder))
     };
