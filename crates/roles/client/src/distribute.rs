@@ -70,17 +70,7 @@ pub(crate) fn run(context: &Context, words: &[OsString], mut job: Job) -> Exit {
             std::hash::BuildHasher::hash_one(&random, count)
         });
     }
-    let mut usable: Vec<bool> =
-        hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
-    if let Some(stay) = &only_whole {
-        for (usable, spec) in usable.iter_mut().zip(&hosts) {
-            let way = || pump.way(context, &job, spec).unwrap_or_default();
-            *usable = *usable && way().is_some_and(|way| way != Way::Below);
-        }
-        if !usable.contains(&true) {
-            return crate::stays(context, words, stay);
-        }
-    }
+    let usable = hosts.iter().map(|spec| !spec.down && !is_backed_off(context, spec)).collect();
     let state = context.state.as_ref().map(|state| state.job_state(&job.source.to_string_lossy()));
     let distribution = Distribution {
         context,
@@ -133,6 +123,8 @@ enum Outcome {
     Here(Cause, Option<String>),
     /// The host did not do it.
     Failed(Trouble),
+    /// The host is none for such a job, and was not asked.
+    Unsuited,
 }
 
 impl Outcome {
@@ -197,6 +189,7 @@ impl Distribution<'_> {
             match outcome {
                 Outcome::Done(exit) => return exit,
                 Outcome::Here(cause, why) => return self.here(None, cause, why),
+                Outcome::Unsuited => self.usable[place.index] = false,
                 Outcome::Failed(trouble) => {
                     n_tries += 1;
                     let enough = self.context.settings.backoff_period.is_zero()
@@ -242,13 +235,18 @@ impl Distribution<'_> {
             Rc::new(Command::of(context, &self.job, version))
         });
         self.command = Some(command.clone());
-        match self.pump.way(context, &self.job, spec) {
-            Ok(Some(way)) => match self.attempt_whole(spec, place, &command, way) {
+        let way = match self.pump.way(context, &self.job, spec) {
+            Ok(way) => way,
+            Err(trouble) => return Outcome::Failed(trouble),
+        };
+        if self.only_whole.is_some() && matches!(way, None | Some(Way::Below)) {
+            return Outcome::Unsuited;
+        }
+        if let Some(way) = way {
+            match self.attempt_whole(spec, place, &command, way) {
                 Ok(outcome) => return outcome,
                 Err(detour) => self.take_detour(&detour),
-            },
-            Ok(None) => {}
-            Err(trouble) => return Outcome::Failed(trouble),
+            }
         }
         if let Some(stay) = &self.only_whole {
             return Outcome::Here(Cause::Stay(stay.reason), self.stays_here(stay));
@@ -691,6 +689,9 @@ impl Distribution<'_> {
 
     /// No host may be asked any more.
     fn nobody_left(self, last_trouble: Option<Trouble>) -> Exit {
+        if let (Some(stay), None) = (&self.only_whole, &last_trouble) {
+            return crate::stays(self.context, self.words, stay);
+        }
         let source = shown(&self.job).to_string();
         let cause = match &last_trouble {
             Some(trouble) => Cause::from(trouble),
