@@ -6,18 +6,21 @@
 //! in Python takes its place here; all else of it is as it is installed. The cells with the original
 //! in all places run first: if one of them fails, the test is wrong, and ours are not judged by it.
 
+mod original_pump;
+mod originals_first;
+
 use std::collections::BTreeMap;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use identity::Packages;
-use libtest_mimic::{Arguments, Trial};
+use libtest_mimic::Trial;
 use support::{
     Kind, Outcome, Recorder, SYSTEM_PATH, Server, ServerOptions, World, processes_using, program,
-    run, wait_until, workspace,
+    run, wait_until,
 };
 
 /// Long enough for the slowest build on a busy machine.
@@ -139,18 +142,9 @@ struct Cell {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
     let (originals, ours): (Vec<Cell>, Vec<Cell>) = cells().into_iter().partition(Cell::is_proof);
-    if arguments.list {
-        let all = originals.into_iter().chain(ours).map(trial).collect();
-        return libtest_mimic::run(&arguments, all).exit_code();
-    }
-    let proof = libtest_mimic::run(&arguments, originals.into_iter().map(trial).collect());
-    if proof.has_failed() {
-        eprintln!("the tests fail with distcc 3.4 everywhere: they are wrong, ours not run");
-        return proof.exit_code();
-    }
-    libtest_mimic::run(&arguments, ours.into_iter().map(trial).collect()).exit_code()
+    let trials = |cells: Vec<Cell>| cells.into_iter().map(trial).collect();
+    originals_first::run(trials(originals), trials(ours), "everywhere")
 }
 
 fn cells() -> Vec<Cell> {
@@ -232,7 +226,7 @@ impl Cell {
         }
         let pump = match self.pump {
             Kind::Ours => program("pump"),
-            Kind::Original => original_pump(&world.folder("original"))?,
+            Kind::Original => original_pump::make(&world.folder("original"))?,
         };
         let mut command = Command::new(pump);
         command
@@ -320,32 +314,6 @@ fn wait_for_the_end(world: &World) {
     wait_until("no process of the session is left", || {
         !processes_using(world.path()).iter().any(is_sessions)
     });
-}
-
-/// Debian's pump, with a module that works in the place of one that does not.
-fn original_pump(folder: &Path) -> Result<PathBuf> {
-    let installed = Path::new("/usr/lib/python3/dist-packages/include_server");
-    ensure!(installed.exists(), "the original is missing: apt-get install distcc-pump");
-    let server = folder.join("include_server");
-    std::fs::create_dir_all(&server)?;
-    for entry in std::fs::read_dir(installed)? {
-        let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "py") {
-            std::fs::copy(&path, server.join(path.file_name().unwrap_or_default()))?;
-        }
-    }
-    let module = "distcc_pump_c_extensions.py";
-    let own = workspace().join("tests/interop").join(module);
-    std::fs::copy(own, server.join(module))?;
-    let script = std::fs::read_to_string("/usr/bin/distcc-pump")?;
-    let start = format!("include_server='{}'", server.join("include_server.py").display());
-    let lines = script
-        .lines()
-        .map(|line| if line.starts_with("include_server=") { start.as_str() } else { line });
-    let pump = folder.join("pump");
-    std::fs::write(&pump, lines.collect::<Vec<_>>().join("\n") + "\n")?;
-    std::fs::set_permissions(&pump, std::fs::Permissions::from_mode(0o755))?;
-    Ok(pump)
 }
 
 /// The sources of Lua, out of a package of crates.io, and a makefile.

@@ -5,14 +5,17 @@
 //! What comes back is compared with what the compiler makes here. What 3.4's own server gets wrong
 //! there is left out: debug information, which names the server's folder.
 
+mod original_pump;
+mod originals_first;
+
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use libtest_mimic::{Arguments, Trial};
-use support::{Kind, Server, ServerOptions, World, run, workspace};
+use libtest_mimic::Trial;
+use support::{Kind, Server, ServerOptions, World, run};
 
 /// Long enough for the slowest compile on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -105,7 +108,6 @@ const CASES: [Case; 12] = [
 ];
 
 fn main() -> ExitCode {
-    let arguments = Arguments::from_args();
     let trials = |roles: &[Role]| {
         let cells = roles.iter().flat_map(|role| CASES.iter().map(|case| (*role, case)));
         let trial = |(role, case): (Role, &'static Case)| {
@@ -122,16 +124,7 @@ fn main() -> ExitCode {
         cells.map(trial).chain(errors).collect::<Vec<_>>()
     };
     let ours = [Role::Ours, Role::Landlock, Role::WithoutSandbox];
-    if arguments.list {
-        let all = [&[Role::Original][..], &ours].concat();
-        return libtest_mimic::run(&arguments, trials(&all)).exit_code();
-    }
-    let proof = libtest_mimic::run(&arguments, trials(&[Role::Original]));
-    if proof.has_failed() {
-        eprintln!("the tests fail with distcc 3.4 at both ends: they are wrong, ours not run");
-        return proof.exit_code();
-    }
-    libtest_mimic::run(&arguments, trials(&ours)).exit_code()
+    originals_first::run(trials(&[Role::Original]), trials(&ours), "at both ends")
 }
 
 /// A place to compile in, a server, and 3.4's programs for pump mode.
@@ -163,11 +156,8 @@ impl Stand {
             options.launcher = without_namespaces();
         }
         let server = Server::start(&world.folder("server"), &options);
-        let pump = world.folder("pump");
-        let script = workspace().join("tests/interop/working-pump");
-        let made = run(Command::new("bash").arg(script).arg(&pump), LIMIT);
-        ensure!(made.code == 0, "no pump: {}", String::from_utf8_lossy(&made.stderr));
-        Ok(Stand { role, world, server, pump: pump.join("pump") })
+        let pump = original_pump::make(&world.folder("pump"))?;
+        Ok(Stand { role, world, server, pump })
     }
 
     fn work(&self) -> PathBuf {

@@ -96,20 +96,9 @@ fn write_options() -> Result<()> {
         .context("could not write docs/options.md")
 }
 
-/// The programs that people get.
-const PROGRAMS: [&str; 7] = [
-    "distcc",
-    "distcc-agent",
-    "distccd",
-    "distccmon-text",
-    "lsdistcc",
-    "pump",
-    "update-distcc-symlinks",
-];
-
 /// Builds the programs that people get, for [`support::program`] to find.
 fn build_programs() -> Result<()> {
-    let packages = PROGRAMS.map(|name| ["--package", name]);
+    let packages = support::PROGRAMS.map(|name| ["--package", name]);
     cargo(&[&["build", "--release"][..], packages.as_flattened()].concat())
 }
 

@@ -37,7 +37,7 @@ pub use explain::{Explained, Role, explain};
 pub use language::Language;
 pub use native::{NativeCommand, NativeCompiler, Tuning};
 pub use options_page::options_page;
-pub use reading::{MacroWord, Reading};
+pub use reading::{FOLDER_VARIABLES, MacroWord, Reading};
 pub use reason::Reason;
 pub use response_file::{Files, expand};
 pub use restore::restore;

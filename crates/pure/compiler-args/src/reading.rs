@@ -7,6 +7,10 @@ use crate::Language;
 use crate::parse::{Command, Item};
 use crate::table::Effect;
 
+/// Variables that add folders in which compilers look for headers.
+pub const FOLDER_VARIABLES: [&str; 4] =
+    ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH"];
+
 /// What decides which files a compile reads, as its words say it. Names are as they stand there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Reading {

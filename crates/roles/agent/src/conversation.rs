@@ -121,7 +121,7 @@ impl<'a> Conversation<'a> {
         let mut client = ClientWatch { stream: &self.stream, said: Instant::now() };
         let mut n_bytes = 0;
         for pieces in plan.pieces.chunks(MOST_PIECES) {
-            let slices: Vec<&[u8]> = pieces.iter().map(|piece| piece.bytes()).collect();
+            let slices: Vec<&[u8]> = pieces.iter().map(|piece| plan.bytes(piece)).collect();
             let text = match connection.send(&slices, &mut client) {
                 Ok(Sent::Everything) => {
                     n_bytes += slices.iter().map(|slice| slice.len() as u64).sum::<u64>();

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use agent_wire::{Errand, Way};
-use compiler_args::{Decision, decide};
+use compiler_args::{Decision, FOLDER_VARIABLES, decide};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
 use toolchain::Finder;
@@ -42,17 +42,10 @@ const STACK_BYTES: usize = 2 << 20;
 /// The most of a client's environment that is read. Linux allows 6 MiB.
 const MOST_ENVIRONMENT: u64 = 8 << 20;
 
-/// Variables by which a compiler reads other files than its command says.
-const MISLEADING: [&str; 8] = [
-    "CPATH",
-    "C_INCLUDE_PATH",
-    "CPLUS_INCLUDE_PATH",
-    "OBJC_INCLUDE_PATH",
-    "GCC_EXEC_PREFIX",
-    "COMPILER_PATH",
-    "CCC_OVERRIDE_OPTIONS",
-    "QA_OVERRIDE_GCC3_OPTIONS",
-];
+/// Variables by which a compiler reads other files than its command says, beside those that add
+/// folders.
+const MISLEADING: [&str; 4] =
+    ["GCC_EXEC_PREFIX", "COMPILER_PATH", "CCC_OVERRIDE_OPTIONS", "QA_OVERRIDE_GCC3_OPTIONS"];
 
 struct IncludeServer {
     knowledge: Knowledge,
@@ -193,7 +186,8 @@ impl IncludeServer {
             let mut all = environment.split(|byte| *byte == 0);
             all.find_map(|pair| pair.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
         };
-        if let Some(name) = MISLEADING.iter().find(|name| variable(name).is_some()) {
+        let mut misleading = FOLDER_VARIABLES.iter().chain(&MISLEADING);
+        if let Some(name) = misleading.find(|name| variable(name).is_some()) {
             return Err(doubt("compiler-variable", &format!("{name} is set")));
         }
         let words: Vec<OsString> =

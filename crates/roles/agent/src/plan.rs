@@ -15,7 +15,6 @@ use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
     prerequisites,
 };
-
 use wire::{Token, TokenName};
 
 use crate::files::FileTable;
@@ -60,17 +59,18 @@ pub(crate) struct Plan {
 /// A piece of a request.
 pub(crate) enum Piece {
     Head(Vec<u8>),
-    /// The beginning of an entry, or a whole one: of a layout.
-    Entry(Arc<Layout>, usize),
+    /// The beginning of an entry of the layout, or a whole one.
+    Entry(usize),
     /// The content of a file.
     Body(Arc<[u8]>),
 }
 
-impl Piece {
-    pub(crate) fn bytes(&self) -> &[u8] {
-        match self {
+impl Plan {
+    /// What travels of a piece.
+    pub(crate) fn bytes<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
+        match piece {
             Piece::Head(bytes) => bytes,
-            Piece::Entry(layout, number) => &layout.entries[*number].0,
+            Piece::Entry(number) => &self.layout.entries[*number].0,
             Piece::Body(bytes) => bytes,
         }
     }
@@ -382,16 +382,14 @@ impl Core {
         let mut pieces = Vec::with_capacity(1 + 2 * layout.n_entries());
         pieces.push(Piece::Head(head));
         for (number, (name, id)) in layout.entries.iter().enumerate() {
-            pieces.push(Piece::Entry(Arc::clone(&layout), number));
+            pieces.push(Piece::Entry(number));
             if let Some(id) = id {
                 pieces.push(Piece::Body(self.files.body(*id).ok_or_else(|| gone(name))?));
             }
         }
         Ok(Plan { pieces, layout })
     }
-}
 
-impl Core {
     /// Gathers what is sent to a server that lays the files out below a folder of its own.
     fn gather_below(
         &mut self,

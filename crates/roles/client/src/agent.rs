@@ -1,6 +1,5 @@
 //! The client's side of the talk with its agent.
 
-use std::ffi::OsString;
 use std::io::{self, IoSlice, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::BorrowedFd;
@@ -12,7 +11,7 @@ use agent_wire::{Answer, Errand, Request, take_message};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use statedir::AgentPlace;
 
-use crate::Context;
+use crate::{Context, sibling};
 
 /// How long an agent may be silent. It gives a sign of life twice a second while it sends.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -117,11 +116,7 @@ impl Agent {
 /// Starts an agent, and connects to it.
 fn start(place: &AgentPlace) -> io::Result<UnixStream> {
     let deadline = Instant::now() + START_PATIENCE;
-    // Beside us, wherever the link that we were called by is; else where PATH has it.
-    let beside =
-        std::fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name("distcc-agent"));
-    let beside = beside.filter(|program| program.exists());
-    let mut command = Command::new(beside.map_or_else(|| "distcc-agent".into(), OsString::from));
+    let mut command = Command::new(sibling::program("distcc-agent"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     sys::child::detach(&mut command);
     let cannot = |error: io::Error| {

@@ -34,6 +34,7 @@ mod saved_temps;
 mod scan_includes;
 mod settings;
 mod several;
+mod sibling;
 mod slots;
 mod source;
 mod ssh;

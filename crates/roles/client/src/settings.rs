@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use compiler_args::Reason;
+use compiler_args::{FOLDER_VARIABLES, Reason};
 
 use crate::ssh;
 
@@ -22,10 +22,6 @@ const COMPILER_VARIABLES: [(&str, Reason); 6] = [
     ("DEPENDENCIES_OUTPUT", Reason::ExtraOutput),
     ("SUNPRO_DEPENDENCIES", Reason::ExtraOutput),
 ];
-
-/// Variables that add folders in which compilers look for headers.
-const FOLDER_VARIABLES: [&str; 4] =
-    ["CPATH", "C_INCLUDE_PATH", "CPLUS_INCLUDE_PATH", "OBJC_INCLUDE_PATH"];
 
 /// The client's settings. Source: distcc(1) 3.4, "ENVIRONMENT VARIABLES".
 #[derive(Clone, Debug)]

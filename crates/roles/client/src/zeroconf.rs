@@ -13,6 +13,7 @@ use hosts::{Host, HostList, HostSpec};
 use statedir::{FoundHosts, Kept, StateDir};
 
 use crate::log::Log;
+use crate::sibling;
 
 /// The longest wait for hosts when none are kept. `lsdistcc` ends after 1.5 s, and the wait with
 /// it; the rest is for machines that are busy.
@@ -104,19 +105,14 @@ fn ask(state: &StateDir, hosts: &FoundHosts) -> io::Result<Option<Child>> {
     }
     let mut keep_in = OsString::from("--keep-in=");
     keep_in.push(state.path());
-    let start = |program: OsString| {
-        let mut command = Command::new(program);
+    let start = || {
+        let mut command = Command::new(sibling::program("lsdistcc"));
         command.arg("--zeroconf").arg(&keep_in);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(hosts.trouble_file()?);
         sys::child::detach(&mut command);
         command.spawn()
     };
-    // Beside us, wherever the link that we were called by is; else where PATH has it.
-    let beside =
-        std::fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name("lsdistcc"));
-    let beside = beside.filter(|program| program.exists());
-    let program = beside.map_or_else(|| "lsdistcc".into(), OsString::from);
-    start(program).map(Some).map_err(|error| {
+    start().map(Some).map_err(|error| {
         io::Error::new(
             error.kind(),
             format!("could not start lsdistcc, which asks the network: {error}"),

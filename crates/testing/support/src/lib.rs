@@ -10,7 +10,7 @@ mod world;
 
 pub use leftovers::{processes_using, wait_until};
 pub use outcome::{Outcome, run};
-pub use programs::{program, workspace};
+pub use programs::{PROGRAMS, program, workspace};
 pub use recorder::{Recorder, SYSTEM_PATH};
 pub use server::{Kind, Server, ServerOptions};
 pub use world::{World, impostor, script};

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// All programs of ours.
-const PROGRAMS: [&str; 7] = [
+/// All programs of ours: those that people get.
+pub const PROGRAMS: [&str; 7] = [
     "distcc",
     "distcc-agent",
     "distccd",
