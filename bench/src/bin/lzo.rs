@@ -1,4 +1,5 @@
-//! Our LZO1X against liblzo2's: speed, size, and whether each unpacks what the other packed.
+//! Our LZO1X against liblzo2's: speed, size, and whether each unpacks what the other packed; and the
+//! speed of unpacking against lzokay's.
 
 use std::ffi::{c_int, c_ulong, c_void};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use libloading::{Library, Symbol};
 
 /// Our packing speed has to be this part of liblzo2's, or more.
 const LEAST_SPEED: f64 = 0.60;
+/// Our unpacking speed likewise.
+const LEAST_UNPACKING_SPEED: f64 = 0.70;
 /// Our output may be this many times liblzo2's, or less.
 const LARGEST_SIZE: f64 = 1.10;
 
@@ -62,7 +65,7 @@ fn run() -> Result<bool> {
     let files: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let inputs = if files.is_empty() { make_inputs()? } else { read_inputs(&files)? };
     println!(
-        "{:<18} {:>9} | {:>9} {:>9} {:>6} | {:>9} {:>9} {:>6} | {:>9} {:>9} {:>6}",
+        "{:<18} {:>9} | {:>9} {:>9} {:>6} | {:>9} {:>9} {:>6} | {:>9} {:>9} {:>6} {:>9} {:>6}",
         "",
         "bytes",
         "packed",
@@ -73,6 +76,8 @@ fn run() -> Result<bool> {
         "ratio",
         "unp. MB/s",
         "liblzo2",
+        "ratio",
+        "lzokay",
         "ratio"
     );
     let mut all_good = true;
@@ -131,6 +136,7 @@ struct Row {
     n_packed: Pair<usize>,
     pack: Pair<Duration>,
     unpack: Pair<Duration>,
+    unpack_lzokay: Duration,
 }
 
 /// One thing, measured on both sides.
@@ -145,6 +151,10 @@ impl Row {
         self.pack.original.as_secs_f64() / self.pack.ours.as_secs_f64()
     }
 
+    fn unpack_ratio(&self) -> f64 {
+        self.unpack.original.as_secs_f64() / self.unpack.ours.as_secs_f64()
+    }
+
     fn size_ratio(&self) -> f64 {
         self.n_packed.ours as f64 / self.n_packed.original as f64
     }
@@ -153,6 +163,10 @@ impl Row {
         let mut complaints = Vec::new();
         if self.pack_ratio() < LEAST_SPEED {
             complaints.push(format!("packing below {LEAST_SPEED:.2} of liblzo2's speed"));
+        }
+        if self.unpack_ratio() < LEAST_UNPACKING_SPEED {
+            let least = LEAST_UNPACKING_SPEED;
+            complaints.push(format!("unpacking below {least:.2} of liblzo2's speed"));
         }
         if self.size_ratio() > LARGEST_SIZE {
             complaints.push(format!("more than {LARGEST_SIZE:.2} of liblzo2's size"));
@@ -166,7 +180,7 @@ impl std::fmt::Display for Row {
         let speed = |time: Duration| self.n_bytes as f64 / 1e6 / time.as_secs_f64();
         write!(
             f,
-            "{:<18} {:>9} | {:>9} {:>9} {:>6.2} | {:>9.0} {:>9.0} {:>6.2} | {:>9.0} {:>9.0} {:>6.2}",
+            "{:<18} {:>9} | {:>9} {:>9} {:>6.2} | {:>9.0} {:>9.0} {:>6.2} | {:>9.0} {:>9.0} {:>6.2} {:>9.0} {:>6.2}",
             self.name,
             self.n_bytes,
             self.n_packed.ours,
@@ -177,7 +191,9 @@ impl std::fmt::Display for Row {
             self.pack_ratio(),
             speed(self.unpack.ours),
             speed(self.unpack.original),
-            self.unpack.original.as_secs_f64() / self.unpack.ours.as_secs_f64(),
+            self.unpack_ratio(),
+            speed(self.unpack_lzokay),
+            self.unpack_lzokay.as_secs_f64() / self.unpack.ours.as_secs_f64(),
         )
     }
 }
@@ -194,21 +210,26 @@ fn measure(original: &Original, input: &Input) -> Result<Row> {
 
     // As in a server, the reader knows no size, only a limit.
     let limit = wire::Limits::DEFAULT.unpacked_bytes;
-    let mut times: [Vec<Duration>; 4] = Default::default();
+    let mut times: [Vec<Duration>; 5] = Default::default();
     let start = Instant::now();
     while times[0].len() < LEAST_ROUNDS || start.elapsed() < MEASURE_FOR {
         times[0].push(time(|| wire::lzo::compress(bytes)));
         times[1].push(time(|| original.compress(bytes)));
         times[2].push(time(|| wire::lzo::decompress(&by_original, limit)));
         times[3].push(time(|| original.decompress(&by_original, bytes.len())));
+        times[4].push(time(|| {
+            let mut output = vec![0; bytes.len()];
+            lzokay::decompress::decompress(&by_original, &mut output).map(|_| output)
+        }));
     }
-    let [pack, pack_original, unpack, unpack_original] = times.map(median);
+    let [pack, pack_original, unpack, unpack_original, unpack_lzokay] = times.map(median);
     Ok(Row {
         name: input.name.clone(),
         n_bytes: bytes.len(),
         n_packed: Pair { ours: by_us.len(), original: by_original.len() },
         pack: Pair { ours: pack, original: pack_original },
         unpack: Pair { ours: unpack, original: unpack_original },
+        unpack_lzokay,
     })
 }
 

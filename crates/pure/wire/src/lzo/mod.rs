@@ -1,10 +1,12 @@
 //! Raw LZO1X blocks, as bulk bodies of protocol versions 2 and 3 carry them.
 
+mod decoder;
 mod encoder;
 mod unpacked_size;
 
 use std::fmt;
 
+use decoder::{Stop, decode};
 use unpacked_size::unpacked_size;
 
 /// Why a body could not be unpacked.
@@ -54,7 +56,8 @@ const LARGE: usize = 1 << 20;
 
 /// Unpacks a raw LZO1X block to at most `limit` bytes; nothing stays nothing.
 ///
-/// The unpacked size does not travel, and working it out takes a third of the time of unpacking.
+/// The unpacked size does not travel, and working it out takes a good part of the time of
+/// unpacking.
 /// So it is guessed, and worked out when the guess was too small: a block that unpacks to far too
 /// much is refused before memory is set aside for that.
 ///
@@ -77,23 +80,18 @@ pub fn decompress_within(
     if input.is_empty() {
         return Ok(Vec::new());
     }
-    let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
     let mut taken = 0;
-    if is_there_room(guess) && may_take(guess) {
-        taken = guess;
-        match unpack(input, guess) {
-            Err(lzokay::Error::OutputOverrun) => {}
-            unpacked => return unpacked.map_err(|_| LzoError::Corrupt),
+    in_two_attempts(input, limit, |room| {
+        if !is_there_room(room) || !may_take(room.saturating_sub(taken)) {
+            return None;
         }
-    }
-    let size = unpacked_size(input, limit).ok_or(LzoError::Corrupt)?;
-    if size > limit {
-        return Err(LzoError::TooLarge { limit });
-    }
-    if !is_there_room(size) || !may_take(size.saturating_sub(taken)) {
-        return Err(LzoError::NoMemory { size });
-    }
-    unpack(input, size).map_err(|_| LzoError::Corrupt)
+        taken = room;
+        let mut output = vec![0; room];
+        Some(decode(input, &mut output).map(|n_bytes| {
+            output.truncate(n_bytes);
+            output
+        }))
+    })
 }
 
 /// Unpacks many blocks, each to exactly the memory that it needs, by way of room of its own.
@@ -113,21 +111,16 @@ impl Unpacker {
         if input.is_empty() {
             return Ok(Vec::new());
         }
-        let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
-        let size = match self.unpack_here(input, guess, may_take) {
-            Err(Attempt::NoRoom | Attempt::TooSmall) => {
-                let size = unpacked_size(input, limit).ok_or(LzoError::Corrupt)?;
-                if size > limit {
-                    return Err(LzoError::TooLarge { limit });
+        let size = in_two_attempts(input, limit, |most| {
+            let n_more = most.saturating_sub(self.room.len());
+            if n_more > 0 {
+                if !may_take(n_more) || self.room.try_reserve_exact(n_more).is_err() {
+                    return None;
                 }
-                self.unpack_here(input, size, may_take).map_err(|attempt| match attempt {
-                    Attempt::NoRoom => LzoError::NoMemory { size },
-                    Attempt::TooSmall | Attempt::Corrupt => LzoError::Corrupt,
-                })?
+                self.room.resize(most, 0);
             }
-            Err(Attempt::Corrupt) => return Err(LzoError::Corrupt),
-            Ok(size) => size,
-        };
+            Some(decode(input, &mut self.room[..most]))
+        })?;
         let mut unpacked = Vec::new();
         if !may_take(size) || unpacked.try_reserve_exact(size).is_err() {
             return Err(LzoError::NoMemory { size });
@@ -135,34 +128,25 @@ impl Unpacker {
         unpacked.extend_from_slice(&self.room[..size]);
         Ok(unpacked)
     }
-
-    /// Unpacks to the first bytes of the room, at most `most`, and says how many they are.
-    fn unpack_here(
-        &mut self,
-        input: &[u8],
-        most: usize,
-        may_take: &mut dyn FnMut(usize) -> bool,
-    ) -> Result<usize, Attempt> {
-        if most > self.room.len() {
-            let n_more = most - self.room.len();
-            if !may_take(n_more) || self.room.try_reserve_exact(n_more).is_err() {
-                return Err(Attempt::NoRoom);
-            }
-            self.room.resize(most, 0);
-        }
-        match lzokay::decompress::decompress(input, &mut self.room[..most]) {
-            Ok(size) => Ok(size),
-            Err(lzokay::Error::OutputOverrun) => Err(Attempt::TooSmall),
-            Err(_) => Err(Attempt::Corrupt),
-        }
-    }
 }
 
-/// Why a block was not unpacked at once.
-enum Attempt {
-    NoRoom,
-    TooSmall,
-    Corrupt,
+/// Attempts to unpack `input` with as much room as is guessed, and with as much as it needs where
+/// that was too little. An attempt is `None` where there is no memory for so much room.
+fn in_two_attempts<T>(
+    input: &[u8],
+    limit: usize,
+    mut attempt: impl FnMut(usize) -> Option<Result<T, Stop>>,
+) -> Result<T, LzoError> {
+    let guess = input.len().saturating_mul(FIRST_GUESS).max(4096).min(limit);
+    match attempt(guess) {
+        None | Some(Err(Stop::NoRoom)) => {}
+        Some(unpacked) => return unpacked.map_err(|_| LzoError::Corrupt),
+    }
+    let size = unpacked_size(input, limit).ok_or(LzoError::Corrupt)?;
+    if size > limit {
+        return Err(LzoError::TooLarge { limit });
+    }
+    attempt(size).ok_or(LzoError::NoMemory { size })?.map_err(|_| LzoError::Corrupt)
 }
 
 /// Whether so much memory can be had now. Memory that comes zeroed costs least, and can only be
@@ -171,12 +155,7 @@ fn is_there_room(n_bytes: usize) -> bool {
     n_bytes <= LARGE || Vec::<u8>::new().try_reserve_exact(n_bytes).is_ok()
 }
 
-fn unpack(input: &[u8], room: usize) -> Result<Vec<u8>, lzokay::Error> {
-    let mut output = vec![0; room];
-    let n_bytes = lzokay::decompress::decompress(input, &mut output)?;
-    output.truncate(n_bytes);
-    Ok(output)
-}
-
+#[cfg(test)]
+mod against_lzokay;
 #[cfg(test)]
 mod tests;

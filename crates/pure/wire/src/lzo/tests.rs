@@ -5,7 +5,7 @@ use super::*;
 use proptest::prelude::*;
 
 /// Bytes that hold no match: each window of four is as good as unique.
-fn noise(n_bytes: usize, seed: u64) -> Vec<u8> {
+pub(super) fn noise(n_bytes: usize, seed: u64) -> Vec<u8> {
     let mut state = seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let mut bytes = Vec::with_capacity(n_bytes + 8);
     while bytes.len() < n_bytes {
@@ -254,7 +254,7 @@ fn a_cut_block_is_corrupt() {
 }
 
 /// Text as compilers write it: few words, much repetition, now and then far apart.
-fn patchwork() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn patchwork() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         4 => (0_usize..60_000, 0_usize..400).prop_map(Piece::Copy),
         2 => prop::collection::vec(any::<u8>(), 0..24).prop_map(Piece::New),
