@@ -38,8 +38,8 @@ pub struct Connection {
 
 /// Decides how long to wait for a peer that says nothing, or takes nothing.
 pub trait Patience {
-    /// How much longer to wait before asking again, after `silent` without progress; at most
-    /// asked a few times a second.
+    /// How much longer to wait before asking again, after `silent` without progress. It may be
+    /// asked earlier, up to a few times a second.
     ///
     /// # Errors
     /// What the wait is to end with.
