@@ -44,6 +44,9 @@ fn check_tree(tree: &Tree) {
         assert_eq!(same.count(), 1);
     }
     assert!(n_bytes <= LIMITS.name_bytes);
+    for (number, _) in &tree.to_keep {
+        assert!(matches!(tree.entries[*number].content, Content::File(_)));
+    }
 }
 
 /// Whether a name is absolute, below the root, and the shortest.

@@ -260,6 +260,26 @@ fn bomb(n_bytes: usize) -> Vec<u8> {
     [head(1), token.into_bytes(), packed].concat()
 }
 
+/// A name, and a key that nobody else has.
+fn keyed(name: &str, token: &str) -> Vec<u8> {
+    format!("NAME{:08x}{name}{token}00000018{:024}", name.len(), 7).into_bytes()
+}
+
+/// Has a file kept, and names it until it would fill more than a job may.
+fn name_a_kept_file_often(stand: &Stand) -> Result<()> {
+    let packed = lzo::compress(&vec![b' '; 64 << 10]);
+    let file = [format!("FILE{:08x}", packed.len()).into_bytes(), packed].concat();
+    let source = encode_tree_file(b"/w/a.c", b"int x;\n")?;
+    let keep = [head(2), source.clone(), keyed("/w/0", "KEEP"), file].concat();
+    Expect::Served.check(&stand.ask(Version::V3, &keep)?)?;
+    let names = |n_names: usize| (0..n_names).flat_map(|n| keyed(&format!("/w/{n}"), "KEPT"));
+    for (n_names, expect) in [(1, Expect::Served), (9000, MALFORMED)] {
+        let bytes = [head(n_names + 1), source.clone(), names(n_names).collect()].concat();
+        expect.check(&stand.ask(Version::V3, &bytes)?).with_context(|| format!("{n_names}"))?;
+    }
+    Ok(())
+}
+
 const BYTES: &[Bytes] = &[
     bytes(
         "four_billion_files",
@@ -283,6 +303,21 @@ const BYTES: &[Bytes] = &[
         "noise_for_a_file",
         || [&head(1)[..], b"NAME00000002/aFILE00000004\xff\xff\xff\xff"].concat(),
         MALFORMED,
+    ),
+    bytes(
+        "a_key_of_a_gigabyte",
+        || [&head(1)[..], b"NAME00000002/aKEPT40000000"].concat(),
+        MALFORMED,
+    ),
+    bytes(
+        "a_key_and_no_file",
+        || [&head(1)[..], &keyed("/w/a.c", "KEEP"), b"LINK00000001x"].concat(),
+        MALFORMED,
+    ),
+    bytes(
+        "a_file_that_nobody_has_sent",
+        || [&head(1)[..], &keyed("/w/a.c", "KEPT")].concat(),
+        Expect::Refused(100),
     ),
     bytes("a_source_in_place_of_files", || [&head(1)[..], b"DOTI00000000"].concat(), MALFORMED),
     bytes("a_link_without_a_name", || [&head(1)[..], b"LINK00000001x"].concat(), MALFORMED),
@@ -347,6 +382,7 @@ pub(crate) fn cases() -> Vec<Case> {
     for row in BYTES {
         cases.push(Case::new(format!("trees::{}", row.name), |stand| row.attack(stand)));
     }
+    cases.push(Case::new("trees::a_kept_file_often".to_owned(), name_a_kept_file_often));
     for part in 1..=8 {
         for (way, resets) in [("close", false), ("reset", true)] {
             let name = format!("trees::leaving_after_{part}_eighths::{way}");

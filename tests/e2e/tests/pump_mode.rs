@@ -112,6 +112,66 @@ fn everything_goes_by_pump_mode_without_a_word() {
     check_all(&world, &folder, N_FILES);
 }
 
+/// How many files of each job so far the server had kept.
+fn n_kept(server: &Server) -> Vec<usize> {
+    let log = server.log();
+    let told = log.lines().filter_map(|line| line.split_once(" files, ")?.1.split_once(" kept, "));
+    told.map(|(number, _)| number.parse().unwrap()).collect()
+}
+
+#[test]
+fn headers_travel_once() {
+    const N_FILES: usize = 6;
+    let world = World::new();
+    let mut options = ServerOptions::new(Kind::Ours);
+    let server = world.server("red", &options);
+    options.more = ["--keep-files", "0"].map(str::to_owned).to_vec();
+    let forgetful = world.server("green", &options);
+    let folder = world.folder("work");
+    lay_out(&folder, N_FILES);
+    // What was changed just now is never left to what a server has.
+    std::thread::sleep(Duration::from_millis(200));
+    let mut n_built = 0;
+    let mut build = |server: &Server| {
+        for number in 0..N_FILES {
+            let _ = std::fs::remove_file(folder.join(format!("{number}.o")));
+        }
+        let ran = finish(&mut make(&world, &folder, &server.host("/8"), 1));
+        assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+        n_built += N_FILES;
+        assert_eq!(n_pumped(&world), n_built);
+        check_all(&world, &folder, N_FILES);
+    };
+    build(&server);
+    let kept = n_kept(&server);
+    assert_eq!((kept.len(), kept[0]), (N_FILES, 0));
+    let most = kept[1];
+    assert!(most > 20, "{kept:?}");
+    // All but the source.
+    assert_eq!(kept[1..], [most; N_FILES - 1]);
+    build(&server);
+    assert_eq!(n_kept(&server)[N_FILES..], [most + 1; N_FILES]);
+    std::fs::write(folder.join("inc/value.h"), "#define VALUE 22\n").unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    build(&server);
+    // The agent may have looked at the header just before; it sends what has changed as soon as the
+    // first answer shows that.
+    let kept = n_kept(&server);
+    let after_edit = &kept[kept.len() - N_FILES..];
+    assert_eq!(after_edit, [&[most][..], &[most + 1; N_FILES - 1]].concat());
+    // Another process of the same server has nothing.
+    let workers = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", server.pid()));
+    let worker = workers.unwrap().split_whitespace().next().unwrap().parse().unwrap();
+    kill_process(Pid::from_raw(worker).unwrap(), Signal::KILL).unwrap();
+    wait_until("there is another worker", || server.log().matches("worker").count() > 0);
+    build(&server);
+    assert!(server.log().contains("are not kept here any more"));
+    assert_eq!(*n_kept(&server).last().unwrap(), most);
+    build(&forgetful);
+    build(&forgetful);
+    assert_eq!(n_kept(&forgetful), [0; 2 * N_FILES]);
+}
+
 #[test]
 fn dependency_files_are_the_local_compilers() {
     let world = World::new();

@@ -8,7 +8,7 @@
 use std::fmt;
 
 /// What both ends have to have in common.
-pub const GREETING: &[u8] = b"distcc-rs-agent 1";
+pub const GREETING: &[u8] = b"distcc-rs-agent 2";
 
 /// The longest message, without its length.
 pub const LONGEST: usize = 64 << 20;
@@ -29,6 +29,20 @@ pub struct Errand {
     pub sent: Vec<Vec<u8>>,
     /// What kind of server it is.
     pub way: Way,
+    /// What may be left to what the server has kept.
+    pub keeping: Keeping,
+}
+
+/// What a client knows of what a server keeps of files that it got once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Keeping {
+    /// It keeps nothing, as distcc 3.4.
+    #[default]
+    Nothing,
+    /// It keeps files, and should have those that were sent to it.
+    Everything,
+    /// It keeps files, and has lost those that were sent to it.
+    Anew,
 }
 
 /// How a server takes the files of a job.
@@ -282,6 +296,11 @@ impl Writer {
             Way::NamingFolders => b'n',
             Way::Below => b'b',
         });
+        self.kind(match errand.keeping {
+            Keeping::Nothing => b'n',
+            Keeping::Everything => b'e',
+            Keeping::Anew => b'a',
+        });
     }
 
     fn list(&mut self, words: &[Vec<u8>]) {
@@ -338,6 +357,12 @@ impl<'a> Reader<'a> {
                 b'b' => Way::Below,
                 _ => return Err(Nonsense::Malformed),
             },
+            keeping: match self.kind()? {
+                b'n' => Keeping::Nothing,
+                b'e' => Keeping::Everything,
+                b'a' => Keeping::Anew,
+                _ => return Err(Nonsense::Malformed),
+            },
         })
     }
 
@@ -373,7 +398,7 @@ mod tests {
     #[test]
     fn a_client_of_another_version_is_a_stranger() {
         let mut bytes = Request::Status.encode();
-        bytes[4 + 4 + GREETING.len() - 1] = b'2';
+        bytes[4 + 4 + GREETING.len() - 1] = b'x';
         assert_eq!(Request::decode(&unframed(bytes)), Err(Nonsense::Stranger));
     }
 
@@ -415,7 +440,10 @@ mod tests {
             folder: Vec<u8>, path: Vec<u8>, command in words(), sent in words(),
         ) {
             let way = [Way::Whole, Way::NamingFolders, Way::Below][sent.len() % 3];
-            let errand = Errand { compiler: folder.clone(), folder, path, command, sent, way };
+            let keeping =
+                [Keeping::Nothing, Keeping::Everything, Keeping::Anew][command.len() % 3];
+            let compiler = folder.clone();
+            let errand = Errand { compiler, folder, path, command, sent, way, keeping };
             let dependencies = errand.path.clone();
             let listed = Request::List(errand.clone());
             for request in [Request::Send(errand), listed, Request::Check { dependencies }] {

@@ -28,16 +28,19 @@ pub struct Abilities {
     /// In version 3 it shows a compile the client's files at their own absolute names, and none of
     /// its own headers, when told that they are all there (see `compiler_args::WHOLE_TREE`).
     pub lays_out_trees: bool,
+    /// It keeps files for further requests that a client gives a key (see [`crate::FileKey`]).
+    pub keeps_files: bool,
 }
 
 impl Abilities {
     /// The abilities and their names, as they travel.
-    fn named(self) -> [(&'static str, bool); 4] {
+    fn named(self) -> [(&'static str, bool); 5] {
         [
             ("restores-source", self.restores_source),
             ("splits-debug", self.splits_debug),
             ("picks-compiler", self.picks_compiler),
             ("lays-out-trees", self.lays_out_trees),
+            ("keeps-files", self.keeps_files),
         ]
     }
 
@@ -85,6 +88,7 @@ impl Abilities {
                 "splits-debug" => abilities.splits_debug = true,
                 "picks-compiler" => abilities.picks_compiler = true,
                 "lays-out-trees" => abilities.lays_out_trees = true,
+                "keeps-files" => abilities.keeps_files = true,
                 _ => {}
             }
         }
@@ -98,11 +102,16 @@ mod tests {
 
     #[test]
     fn abilities_survive_the_way() {
-        for number in 0..16 {
-            let [restores_source, splits_debug, picks_compiler, lays_out_trees] =
-                [1, 2, 4, 8].map(|bit| number & bit != 0);
-            let abilities =
-                Abilities { restores_source, splits_debug, picks_compiler, lays_out_trees };
+        for number in 0..32 {
+            let [restores_source, splits_debug, picks_compiler, lays_out_trees, keeps_files] =
+                [1, 2, 4, 8, 16].map(|bit| number & bit != 0);
+            let abilities = Abilities {
+                restores_source,
+                splits_debug,
+                picks_compiler,
+                lays_out_trees,
+                keeps_files,
+            };
             assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
         }
     }

@@ -56,6 +56,11 @@ pub enum WireError {
         /// The bytes of the body.
         size: u64,
     },
+    /// The key of a file to keep that has another length than keys have.
+    BadKey {
+        /// Its length in bytes.
+        size: u64,
+    },
     /// A command without a single word.
     EmptyCommand,
     /// A body that is not what LZO1X compression makes, or unpacks to more than the limit.
@@ -103,6 +108,7 @@ impl fmt::Display for WireError {
             WireError::NoMemory { name, size } => {
                 write!(f, "no memory for {size} bytes of {name}")
             }
+            WireError::BadKey { size } => write!(f, "the key of a file has {size} bytes"),
             WireError::EmptyCommand => f.write_str("a command without a word"),
             WireError::Lzo { name, source } => write!(f, "{name}: {source}"),
             WireError::BadName { token: TokenName::Link, name, fault } => {

@@ -1,17 +1,19 @@
 //! What a server lacks that refuses to compile: for programs, where the refusal's text is for
 //! people.
 
-/// What kind of compiler a server has not got.
+/// What a server has not got that a job takes.
 ///
 /// It travels as the standard output of a refusal, whose standard error holds the text. Only
-/// clients that asked for a compiler by what it is get to see it, so that distcc 3.4 never prints
-/// it.
+/// clients that asked for a compiler by what it is, or for kept files, get to see it, so that
+/// distcc 3.4 never prints it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// None for the client's machine.
+    /// A compiler for the client's machine.
     Target,
-    /// Some for that machine, and none of the client's version.
+    /// One of the client's version; it has others for that machine.
     Version,
+    /// A file that the client takes for kept.
+    Files,
 }
 
 const PREFIX: &str = "distcc-rs:lacks-";
@@ -27,13 +29,14 @@ impl Lack {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Lack> {
         let name = std::str::from_utf8(bytes).ok()?.strip_prefix(PREFIX)?.strip_suffix('\n')?;
-        [Lack::Target, Lack::Version].into_iter().find(|lack| lack.name() == name)
+        [Lack::Target, Lack::Version, Lack::Files].into_iter().find(|lack| lack.name() == name)
     }
 
     fn name(self) -> &'static str {
         match self {
             Lack::Target => "target",
             Lack::Version => "version",
+            Lack::Files => "files",
         }
     }
 }
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_lack_survives_the_way() {
-        for lack in [Lack::Target, Lack::Version] {
+        for lack in [Lack::Target, Lack::Version, Lack::Files] {
             assert_eq!(Lack::from_bytes(&lack.to_bytes()), Some(lack));
         }
         for bytes in [&b""[..], b"distcc-rs:lacks-target", b"distcc-rs:lacks-x\n", b"\xff"] {

@@ -11,6 +11,7 @@
 mod abilities;
 mod error;
 mod exit;
+mod file_key;
 mod include_request;
 mod lack;
 mod limits;
@@ -26,6 +27,7 @@ mod version;
 pub use abilities::{ABILITIES_QUESTION, Abilities};
 pub use error::WireError;
 pub use exit::Exit;
+pub use file_key::FileKey;
 pub use include_request::{IncludeRequest, IncludeRequestDecoder, encode_include_answer};
 pub use lack::Lack;
 pub use limits::Limits;
@@ -33,8 +35,8 @@ pub use reply::{Reply, ReplyDecoder, WaitStatus};
 pub use request::{Payload, Request, RequestDecoder, encode_request_head, encode_source};
 pub use token::{Token, TokenName};
 pub use tree::{
-    Content, Fault, LONGEST_NAME, Tree, TreeEntry, encode_tree_file, encode_tree_head,
-    encode_tree_link,
+    Content, Fault, LONGEST_NAME, Tree, TreeEntry, encode_keep, encode_kept, encode_tree_file,
+    encode_tree_head, encode_tree_link,
 };
 pub use two_files::{join_two_files, part_two_files};
 pub use version::Version;

@@ -1,6 +1,7 @@
 //! What the client sends: a command, and its preprocessed source or all files it may read.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::lzo::Unpacker;
 use crate::packet::{
@@ -8,7 +9,8 @@ use crate::packet::{
 };
 use crate::tree::{judge_folder, judge_link, judge_name, judge_together};
 use crate::{
-    Content, Fault, LONGEST_NAME, Limits, Token, TokenName, Tree, TreeEntry, Version, WireError,
+    Content, Fault, FileKey, LONGEST_NAME, Limits, Token, TokenName, Tree, TreeEntry, Version,
+    WireError,
 };
 
 /// A job as it reached a server.
@@ -124,6 +126,8 @@ enum State {
     Name { n_left: u32 },
     /// The same, and the name of the first of them has come, the last of those in the tree.
     Content { n_left: u32 },
+    /// The same, and a key has come: that of a file whose content follows.
+    KeyedContent { n_left: u32 },
     /// The request was given out.
     Complete,
 }
@@ -137,7 +141,7 @@ impl State {
             State::Arguments { .. } => TokenName::Argv,
             State::EntryCount => TokenName::Nfil,
             State::Name { .. } => TokenName::Name,
-            State::Content { .. } => TokenName::File,
+            State::Content { .. } | State::KeyedContent { .. } => TokenName::File,
             State::Source | State::Complete => TokenName::Doti,
         }
     }
@@ -212,7 +216,11 @@ impl RequestDecoder {
     pub fn command(&self) -> Option<&[Vec<u8>]> {
         let is_whole = matches!(
             self.state,
-            State::Source | State::EntryCount | State::Name { .. } | State::Content { .. }
+            State::Source
+                | State::EntryCount
+                | State::Name { .. }
+                | State::Content { .. }
+                | State::KeyedContent { .. }
         );
         is_whole.then_some(&self.arguments)
     }
@@ -255,7 +263,11 @@ impl RequestDecoder {
                 self.accept_name(packet, may_take)?;
                 State::Content { n_left }
             }
-            State::Content { n_left } => {
+            State::Content { n_left } if packet.token.name == TokenName::Keep => {
+                self.accept_key(&packet)?;
+                State::KeyedContent { n_left }
+            }
+            State::Content { n_left } | State::KeyedContent { n_left } => {
                 self.accept_content(packet, may_take)?;
                 State::before_entries(n_left - 1)
             }
@@ -292,7 +304,7 @@ impl RequestDecoder {
             return Err(WireError::NoMemory { name: TokenName::Name, size: name.len() as u64 });
         }
         self.left.names -= name.len();
-        self.tree.entries.push(TreeEntry { name, content: Content::File(Vec::new()) });
+        self.tree.entries.push(TreeEntry { name, content: Content::File(Arc::default()) });
         Ok(())
     }
 
@@ -304,18 +316,34 @@ impl RequestDecoder {
         // The name has just come.
         let Some(entry) = self.tree.entries.last_mut() else { return Ok(()) };
         let token = packet.token.name;
-        entry.content = if token == TokenName::Link {
-            self.left.names -= packet.body.len();
-            judge_link(&entry.name, packet.body).map_err(bad_name(token, &entry.name))?
-        } else {
-            self.left.packed -= packet.body.len();
-            let unpacked = self.unpacker.unpack(&packet.body, self.left.unpacked, may_take);
-            let file = unpacked.map_err(lzo_error(token))?;
-            self.left.unpacked -= file.len();
-            Content::File(file)
+        entry.content = match token {
+            TokenName::Link => {
+                self.left.names -= packet.body.len();
+                judge_link(&entry.name, packet.body).map_err(bad_name(token, &entry.name))?
+            }
+            TokenName::Kept => Content::Kept(key(&packet)?),
+            _ => {
+                self.left.packed -= packet.body.len();
+                let unpacked = self.unpacker.unpack(&packet.body, self.left.unpacked, may_take);
+                let file = unpacked.map_err(lzo_error(token))?;
+                self.left.unpacked -= file.len();
+                Content::File(Arc::new(file))
+            }
         };
         Ok(())
     }
+
+    /// Takes the key under which the content that follows may be kept.
+    fn accept_key(&mut self, packet: &Packet) -> Result<(), WireError> {
+        let entry = self.tree.entries.len().saturating_sub(1);
+        self.tree.to_keep.push((entry, key(packet)?));
+        Ok(())
+    }
+}
+
+fn key(packet: &Packet) -> Result<FileKey, WireError> {
+    FileKey::from_bytes(&packet.body)
+        .ok_or(WireError::BadKey { size: u64::from(packet.token.param) })
 }
 
 /// The error for a name with a fault.
@@ -331,7 +359,9 @@ fn judge(
     left: &Left,
     token: Token,
 ) -> Result<(), WireError> {
-    if !matches!((state, token.name), (State::Content { .. }, TokenName::Link)) {
+    let is_in_place_of_file =
+        matches!(token.name, TokenName::Link | TokenName::Keep | TokenName::Kept);
+    if !(is_in_place_of_file && matches!(state, State::Content { .. })) {
         expect(state.awaited(), token)?;
     }
     match state {
@@ -345,7 +375,13 @@ fn judge(
         State::Content { .. } if token.name == TokenName::Link => {
             at_most(LONGEST_NAME.min(left.names), token)
         }
-        State::Content { .. } => at_most(left.packed, token),
+        State::Content { .. } if matches!(token.name, TokenName::Keep | TokenName::Kept) => {
+            match token.param as usize {
+                FileKey::LEN => Ok(()),
+                _ => Err(WireError::BadKey { size: u64::from(token.param) }),
+            }
+        }
+        State::Content { .. } | State::KeyedContent { .. } => at_most(left.packed, token),
         State::Source | State::Complete => at_most(limits.body_bytes, token),
     }
 }
@@ -354,7 +390,7 @@ fn judge(
 mod tests {
     use super::*;
     use crate::lzo::LzoError;
-    use crate::{encode_tree_file, encode_tree_head, encode_tree_link};
+    use crate::{encode_keep, encode_kept, encode_tree_file, encode_tree_head, encode_tree_link};
     use proptest::prelude::*;
 
     fn encode(version: Version, arguments: &[&[u8]], source: &[u8]) -> Vec<u8> {
@@ -444,9 +480,19 @@ mod tests {
 
     fn encode_tree(tree: &Tree, arguments: &[&[u8]]) -> Vec<u8> {
         let mut bytes = encode_tree_head(&tree.folder, arguments, tree.entries.len()).unwrap();
-        for TreeEntry { name, content } in &tree.entries {
+        for (number, TreeEntry { name, content }) in tree.entries.iter().enumerate() {
+            let key = tree.to_keep.iter().find(|(entry, _)| *entry == number);
             bytes.extend(match content {
-                Content::File(contents) => encode_tree_file(name, contents).unwrap(),
+                Content::File(contents) => {
+                    let file = encode_tree_file(name, contents).unwrap();
+                    let (name, content) = file.split_at(Token::LEN + name.len());
+                    let keep = key.map(|(_, key)| encode_keep(key).to_vec()).unwrap_or_default();
+                    [name, &keep, content].concat()
+                }
+                Content::Kept(key) => {
+                    let file = encode_tree_file(name, b"").unwrap();
+                    [&file[..Token::LEN + name.len()], &encode_kept(key)].concat()
+                }
                 Content::Link(target) => encode_tree_link(name, target).unwrap(),
                 Content::Servers => {
                     let target = [&b"../".repeat(22)[..], &name[1..]].concat();
@@ -457,13 +503,17 @@ mod tests {
         bytes
     }
 
+    fn file(bytes: &[u8]) -> Content {
+        Content::File(Arc::new(bytes.to_vec()))
+    }
+
     fn entry(name: &str, content: Content) -> TreeEntry {
         TreeEntry { name: name.into(), content }
     }
 
     #[test]
     fn a_tree_may_be_empty() {
-        let tree = Tree { folder: b"/".to_vec(), entries: Vec::new() };
+        let tree = Tree { folder: b"/".to_vec(), ..Tree::default() };
         let request = decode(&encode_tree(&tree, &[b"gcc"])).unwrap().unwrap();
         assert_eq!((request.version, request.payload), (Version::V3, Payload::Tree(tree)));
     }
@@ -472,7 +522,8 @@ mod tests {
     fn the_command_of_a_tree_is_known_before_its_files() {
         let tree = Tree {
             folder: b"/w".to_vec(),
-            entries: vec![entry("/w/a.c", Content::File(b"int x;".to_vec()))],
+            entries: vec![entry("/w/a.c", file(b"int x;"))],
+            ..Tree::default()
         };
         let bytes = encode_tree(&tree, &[b"gcc", b"-c"]);
         for n_missing in 1..bytes.len()
@@ -510,9 +561,9 @@ mod tests {
 
     #[test]
     fn the_counts_and_lengths_of_a_tree_are_limited() {
-        let file = |name: &str, size: usize| entry(name, Content::File(vec![b'x'; size]));
+        let file = |name: &str, size: usize| entry(name, super::tests::file(&vec![b'x'; size]));
         let refused = |limits: Limits, entries: Vec<TreeEntry>| {
-            let tree = Tree { folder: b"/".to_vec(), entries };
+            let tree = Tree { folder: b"/".to_vec(), entries, ..Tree::default() };
             RequestDecoder::new(limits).push(&mut &encode_tree(&tree, &[b"gcc"])[..]).unwrap_err()
         };
         let two = || vec![file("/a", 700), file("/b", 700)];
@@ -534,10 +585,27 @@ mod tests {
     }
 
     #[test]
+    fn keys_of_files_have_one_length() {
+        let head =
+            "DIST00000003CDIR00000002/wARGC00000001ARGV00000003gccNFIL00000001NAME00000002/a";
+        for (token, size) in [("KEPT", 23), ("KEEP", 25), ("KEPT", 0), ("KEEP", 0x4000_0000)] {
+            let bytes = format!("{head}{token}{size:08x}");
+            check_refused(bytes.as_bytes(), WireError::BadKey { size });
+        }
+        let key = "0".repeat(24);
+        for rest in ["KEPT", "KEEP", "LINK", "NAME"] {
+            let bytes = format!("{head}KEEP00000018{key}{rest}00000018{key}");
+            let refused = decode(bytes.as_bytes()).unwrap_err();
+            assert!(matches!(refused, WireError::Unexpected { .. }), "{rest}: {refused}");
+        }
+    }
+
+    #[test]
     fn memory_for_a_tree_is_asked_for() {
         let tree = Tree {
             folder: b"/".to_vec(),
-            entries: vec![entry("/a", Content::File(vec![b'x'; 100_000]))],
+            entries: vec![entry("/a", file(&[b'x'; 100_000]))],
+            ..Tree::default()
         };
         let bytes = encode_tree(&tree, &[b"gcc"]);
         let mut n_taken = 0;
@@ -553,7 +621,8 @@ mod tests {
 
     fn entries() -> impl Strategy<Value = Vec<TreeEntry>> {
         let content = prop_oneof![
-            prop::collection::vec(any::<u8>(), 0..200).prop_map(Content::File),
+            prop::collection::vec(any::<u8>(), 0..200).prop_map(|bytes| file(&bytes)),
+            any::<u64>().prop_map(|number| Content::Kept(FileKey::new([7; 16], number))),
             "(|/|\\.\\./)[a-z]{1,9}".prop_map(|target| Content::Link(target.into())),
             Just(Content::Servers),
         ];
@@ -588,7 +657,13 @@ mod tests {
             entries in entries(),
             cuts in prop::collection::vec(1usize..40, 0..60),
         ) {
-            let tree = Tree { folder: b"/w".to_vec(), entries };
+            let files = entries.iter().enumerate();
+            let to_keep = files
+                .filter(|(_, entry)| matches!(entry.content, Content::File(_)))
+                .filter(|(number, _)| number % 2 == 0)
+                .map(|(number, _)| (number, FileKey::new([8; 16], number as u64)))
+                .collect();
+            let tree = Tree { folder: b"/w".to_vec(), entries, to_keep };
             let bytes = encode_tree(&tree, &[b"gcc", b""]);
             let arguments = vec![b"gcc".to_vec(), Vec::new()];
             let expected =

@@ -23,6 +23,10 @@ pub enum TokenName {
     File,
     /// The target of a symbolic link, never compressed (version 3).
     Link,
+    /// The key under which the server may keep the file whose contents follow (version 3, our own).
+    Keep,
+    /// The key of a file that the server has kept, in place of its contents (version 3, our own).
+    Kept,
     /// Opens a reply; the same version as in `DIST`.
     Done,
     /// The compiler's wait status.
@@ -38,7 +42,7 @@ pub enum TokenName {
 }
 
 impl TokenName {
-    const ALL: [TokenName; 15] = [
+    const ALL: [TokenName; 17] = [
         TokenName::Dist,
         TokenName::Cdir,
         TokenName::Argc,
@@ -48,6 +52,8 @@ impl TokenName {
         TokenName::Name,
         TokenName::File,
         TokenName::Link,
+        TokenName::Keep,
+        TokenName::Kept,
         TokenName::Done,
         TokenName::Stat,
         TokenName::Serr,
@@ -69,6 +75,8 @@ impl TokenName {
             TokenName::Name => b"NAME",
             TokenName::File => b"FILE",
             TokenName::Link => b"LINK",
+            TokenName::Keep => b"KEEP",
+            TokenName::Kept => b"KEPT",
             TokenName::Done => b"DONE",
             TokenName::Stat => b"STAT",
             TokenName::Serr => b"SERR",

@@ -6,9 +6,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::Arc;
 
 use crate::packet::{length_param, pack_bulk};
-use crate::{Token, TokenName, Version, WireError};
+use crate::{FileKey, Token, TokenName, Version, WireError};
 
 /// The longest name, in bytes: what Linux takes.
 pub const LONGEST_NAME: usize = 4095;
@@ -26,15 +27,17 @@ pub struct Tree {
     pub folder: Vec<u8>,
     /// Files and links, in the order in which they came.
     pub entries: Vec<TreeEntry>,
+    /// Which of the files the server may keep, by their places in `entries`, and under which keys.
+    pub to_keep: Vec<(usize, FileKey)>,
 }
 
 impl Tree {
-    /// The bytes of all files together.
+    /// The bytes of all files together that came along.
     #[must_use]
     pub fn n_bytes(&self) -> usize {
         let sizes = self.entries.iter().map(|entry| match &entry.content {
             Content::File(file) => file.len(),
-            Content::Link(_) | Content::Servers => 0,
+            Content::Link(_) | Content::Servers | Content::Kept(_) => 0,
         });
         sizes.sum()
     }
@@ -53,7 +56,9 @@ pub struct TreeEntry {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A file with these bytes.
-    File(Vec<u8>),
+    File(Arc<Vec<u8>>),
+    /// A file that an earlier request brought, for the server to keep.
+    Kept(FileKey),
     /// A symbolic link: an absolute name, which is one of the client's, or a name from the link's
     /// own folder on, which does not climb above the root.
     Link(Vec<u8>),
@@ -144,6 +149,26 @@ pub fn encode_tree_link(name: &[u8], target: &[u8]) -> Result<Vec<u8>, WireError
     put(&mut bytes, TokenName::Name, name)?;
     put(&mut bytes, TokenName::Link, target)?;
     Ok(bytes)
+}
+
+/// What stands before the content of a file that the server may keep: between its name and the rest.
+#[must_use]
+pub fn encode_keep(key: &FileKey) -> [u8; Token::LEN + FileKey::LEN] {
+    encode_key(TokenName::Keep, key)
+}
+
+/// What stands for the content of a file that the server has kept.
+#[must_use]
+pub fn encode_kept(key: &FileKey) -> [u8; Token::LEN + FileKey::LEN] {
+    encode_key(TokenName::Kept, key)
+}
+
+fn encode_key(name: TokenName, key: &FileKey) -> [u8; Token::LEN + FileKey::LEN] {
+    let mut bytes = [0; Token::LEN + FileKey::LEN];
+    let (token, rest) = bytes.split_at_mut(Token::LEN);
+    token.copy_from_slice(&Token { name, param: FileKey::LEN as u32 }.encode());
+    rest.copy_from_slice(key.bytes());
+    bytes
 }
 
 fn put(bytes: &mut Vec<u8>, name: TokenName, body: &[u8]) -> Result<(), WireError> {
@@ -315,7 +340,7 @@ mod tests {
 
     #[test]
     fn names_do_not_get_in_each_others_way() {
-        let file = || Content::File(Vec::new());
+        let file = || Content::File(Arc::default());
         let link = || Content::Link(b"x".to_vec());
         check_together(&[("/a/b", file()), ("/a/c", file()), ("/ab", link())], Ok(()));
         check_together(&[("/a", file()), ("/a", link())], Err((b"/a", Fault::Twice)));

@@ -54,7 +54,7 @@ impl<'a> Conversation<'a> {
         while let Some(message) = self.next_message()? {
             let answer = match Request::decode(&message) {
                 Ok(Request::Send(errand)) => self.send(errand),
-                Ok(Request::List(errand)) => match self.context.knowledge.plan(&errand) {
+                Ok(Request::List(errand)) => match self.context.knowledge.plan(&errand, None) {
                     Ok(plan) => Answer::Listed(plan.layout.listing()),
                     Err(doubt) => told(doubt),
                 },
@@ -100,13 +100,6 @@ impl<'a> Conversation<'a> {
 
     fn send(&mut self, errand: Errand) -> Answer {
         self.sent = None;
-        let plan = match self.context.knowledge.plan(&errand) {
-            Ok(plan) => plan,
-            Err(doubt) => {
-                self.context.n_doubts.fetch_add(1, Ordering::Relaxed);
-                return told(doubt);
-            }
-        };
         let mut descriptors = self.descriptors.drain(..);
         let connection = match (descriptors.next(), descriptors.next()) {
             (Some(socket), None) => Connection::from_tcp(socket.into()),
@@ -117,6 +110,13 @@ impl<'a> Conversation<'a> {
         let connection = match connection {
             Ok(connection) => connection,
             Err(error) => return Answer::Broken { text: error.to_string().into_bytes() },
+        };
+        let plan = match self.context.knowledge.plan(&errand, connection.peer()) {
+            Ok(plan) => plan,
+            Err(doubt) => {
+                self.context.n_doubts.fetch_add(1, Ordering::Relaxed);
+                return told(doubt);
+            }
         };
         let mut client = ClientWatch { stream: &self.stream, said: Instant::now() };
         let mut n_bytes = 0;
@@ -196,7 +196,7 @@ fn has_hung_up(stream: &UnixStream) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent_wire::Way;
+    use agent_wire::{Keeping, Way};
     use std::io::Read;
     use std::net::{TcpListener, TcpStream};
     use std::os::unix::ffi::OsStrExt;
@@ -210,6 +210,7 @@ mod tests {
         folder: tempfile::TempDir,
         client: UnixStream,
         server: TcpListener,
+        keeping: Keeping,
     }
 
     impl World {
@@ -218,7 +219,7 @@ mod tests {
             let client = World::connect(&context);
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let folder = tempfile::tempdir().unwrap();
-            World { context, folder, client, server }
+            World { context, folder, client, server, keeping: Keeping::Nothing }
         }
 
         /// One more client of the agent.
@@ -254,6 +255,7 @@ mod tests {
                 command: words(command),
                 sent: words("gcc --mark -c a.c"),
                 way: Way::Whole,
+                keeping: self.keeping,
             };
             let socket = TcpStream::connect(self.server.local_addr().unwrap()).unwrap();
             let (mut accepted, _) = self.server.accept().unwrap();
@@ -308,6 +310,7 @@ mod tests {
                     Content::Link(target) => {
                         format!("{name}->{}", String::from_utf8_lossy(target))
                     }
+                    Content::Kept(_) => format!("{name}, kept"),
                     Content::Servers => panic!("{name}"),
                 })
             })
@@ -393,6 +396,46 @@ mod tests {
         }
         world.send(command);
         assert_eq!(world.check("a.o: a.c a/x.h\n"), Answer::Holds);
+    }
+
+    #[test]
+    fn what_a_server_has_is_named_and_not_sent() {
+        let mut world = World::new();
+        world.write("a.c", "#include \"x.h\"\n");
+        world.write("x.h", "int x;\n");
+        // So that a change would show.
+        std::thread::sleep(Duration::from_millis(100));
+        world.keeping = Keeping::Everything;
+        let [whole, kept] =
+            [["a.c=#include \"x.h\"\n", "x.h=int x;\n"], ["a.c, kept", "x.h, kept"]];
+        let send = |world: &mut World| {
+            let (answer, arrived) = world.send("gcc -c a.c");
+            assert!(matches!(answer, Answer::Sent { .. }), "{answer:?}");
+            names(&arrived, &world.root())
+        };
+        // As long as it has not answered, nobody knows what it has.
+        assert_eq!(send(&mut world), whole);
+        assert_eq!(send(&mut world), whole);
+        assert_eq!(world.check("a.o: a.c x.h\n"), Answer::Holds);
+        assert_eq!(send(&mut world), kept);
+        world.write("x.h", "int y;\n");
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(matches!(world.check("a.o: a.c x.h\n"), Answer::Changed { .. }));
+        assert_eq!(send(&mut world), ["a.c, kept", "x.h=int y;\n"]);
+        // It says that it has lost them.
+        world.keeping = Keeping::Anew;
+        let anew = ["a.c=#include \"x.h\"\n", "x.h=int y;\n"];
+        assert_eq!(send(&mut world), anew);
+        world.keeping = Keeping::Everything;
+        assert_eq!(send(&mut world), anew);
+        assert_eq!(world.check("a.o: a.c x.h\n"), Answer::Holds);
+        assert_eq!(send(&mut world), kept);
+        // Another server, and one that keeps nothing.
+        world.server = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert_eq!(send(&mut world), anew);
+        assert_eq!(world.check("a.o: a.c x.h\n"), Answer::Holds);
+        world.keeping = Keeping::Nothing;
+        assert_eq!(send(&mut world), anew);
     }
 
     #[test]

@@ -349,6 +349,12 @@ impl FileTable {
         }
     }
 
+    /// Whether a content that was read is certainly the only one that looks like that.
+    pub(crate) fn is_settled(&self, id: FileId) -> bool {
+        let content = self.contents.get(&id);
+        content.is_some_and(|content| content.body.is_some() && content.unsettled.is_none())
+    }
+
     /// The content of a file as it travels.
     pub(crate) fn body(&mut self, id: FileId) -> Option<Arc<[u8]>> {
         self.fetch(id).map(|(_, body)| body)

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use agent_wire::{Errand, Way};
+use agent_wire::{Errand, Keeping, Way};
 use compiler_args::{Decision, FOLDER_VARIABLES, decide};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::FileType;
@@ -216,6 +216,7 @@ impl IncludeServer {
             command: request.arguments,
             sent: Vec::new(),
             way: Way::Whole,
+            keeping: Keeping::Nothing,
         })
     }
 

@@ -13,6 +13,7 @@ mod door;
 mod files;
 mod identity;
 mod include_server;
+mod kept;
 mod mirror;
 mod names;
 mod plan;

@@ -5,19 +5,21 @@ mod survey;
 
 use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use agent_wire::{Errand, Way};
+use agent_wire::{Errand, Keeping, Way};
 use compiler_args::{MacroWord, Reading};
 use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
     prerequisites,
 };
-use wire::{Token, TokenName};
+use wire::{FileKey, Token, TokenName};
 
 use crate::files::FileTable;
+use crate::kept::{Kept, Offer};
 use crate::names::absolute;
 use crate::search::search;
 use crate::setting::{Key, Setting, SettingTable};
@@ -54,6 +56,8 @@ pub(crate) struct Plan {
     /// The pieces of the request, in order.
     pub(crate) pieces: Vec<Piece>,
     pub(crate) layout: Arc<Layout>,
+    /// What the server gets to keep.
+    offer: Offer,
 }
 
 /// A piece of a request.
@@ -61,6 +65,8 @@ pub(crate) enum Piece {
     Head(Vec<u8>),
     /// The beginning of an entry of the layout, or a whole one.
     Entry(usize),
+    /// The key of a content: before it, or in its place.
+    Key([u8; Token::LEN + FileKey::LEN]),
     /// The content of a file.
     Body(Arc<[u8]>),
 }
@@ -71,6 +77,7 @@ impl Plan {
         match piece {
             Piece::Head(bytes) => bytes,
             Piece::Entry(number) => &self.layout.entries[*number].0,
+            Piece::Key(bytes) => bytes,
             Piece::Body(bytes) => bytes,
         }
     }
@@ -114,6 +121,7 @@ struct Core {
     places: Places,
     groups: HashMap<GroupKey, Group>,
     remarks: Remarks,
+    kept: Kept,
 }
 
 /// What is known for certain of what a job reads.
@@ -147,6 +155,7 @@ impl Knowledge {
             places: Places::default(),
             groups: HashMap::new(),
             remarks: Remarks::default(),
+            kept: Kept::new(),
         };
         Knowledge { settings: SettingTable::default(), core: Mutex::new(core) }
     }
@@ -160,12 +169,12 @@ impl Knowledge {
         self.core().files.size()
     }
 
-    /// What is to be sent for a job.
-    pub(crate) fn plan(&self, errand: &Errand) -> Result<Plan, Doubt> {
+    /// What is to be sent for a job, to a server at this address, if it has one.
+    pub(crate) fn plan(&self, errand: &Errand, server: Option<SocketAddr>) -> Result<Plan, Doubt> {
         let (reading, setting) = self.read(errand)?;
         let mut core = self.core();
         core.keep_small();
-        core.plan(errand, &reading, &setting)
+        core.plan(errand, &reading, &setting, server)
     }
 
     /// What the command says, and what its compiler has by itself.
@@ -190,6 +199,8 @@ impl Knowledge {
         let layout = &plan.layout;
         let known: HashSet<&[u8]> = layout.files.iter().map(|(name, _)| &name[..]).collect();
         let mut core = self.core();
+        // The server has answered, so it had all of it.
+        core.kept.note(&plan.offer);
         for name in prerequisites(dependencies) {
             let name = absolute(folder, &name);
             if !known.contains(&name[..]) && !core.is_sent(layout, &name) {
@@ -242,11 +253,12 @@ impl Core {
         errand: &Errand,
         reading: &Reading,
         setting: &Setting,
+        server: Option<SocketAddr>,
     ) -> Result<Plan, Doubt> {
         let fresh = Instant::now().checked_sub(FRESH).unwrap_or_else(Instant::now);
         let settled = self.settle(errand, reading, setting, fresh)?;
         match errand.way {
-            Way::Whole | Way::NamingFolders => self.gather(errand, setting, settled.layout),
+            Way::Whole | Way::NamingFolders => self.gather(errand, setting, settled.layout, server),
             Way::Below => self.gather_below(errand, reading, setting, settled),
         }
     }
@@ -375,19 +387,36 @@ impl Core {
         errand: &Errand,
         setting: &Setting,
         layout: Arc<Layout>,
+        server: Option<SocketAddr>,
     ) -> Result<Plan, Doubt> {
         let words = sent_words(errand, setting, &layout)?;
         let head = wire::encode_tree_head(&errand.folder, &words, layout.n_entries())
             .map_err(|error| cannot_travel(&error))?;
-        let mut pieces = Vec::with_capacity(1 + 2 * layout.n_entries());
+        let mut pieces = Vec::with_capacity(1 + 3 * layout.n_entries());
         pieces.push(Piece::Head(head));
+        let server = server.filter(|_| errand.keeping != Keeping::Nothing);
+        if let (Some(server), Keeping::Anew) = (server, errand.keeping) {
+            self.kept.forget(server);
+        }
+        let mut offer = Offer::to(server);
         for (number, (name, id)) in layout.entries.iter().enumerate() {
             pieces.push(Piece::Entry(number));
-            if let Some(id) = id {
-                pieces.push(Piece::Body(self.files.body(*id).ok_or_else(|| gone(name))?));
+            let Some(id) = *id else { continue };
+            if let Some(key) = self.kept.had(server, id) {
+                pieces.push(Piece::Key(wire::encode_kept(&key)));
+                continue;
             }
+            let body = self.files.body(id).ok_or_else(|| gone(name))?;
+            if server.is_some()
+                && self.files.is_settled(id)
+                && let Some(key) = self.kept.key(id)
+            {
+                pieces.push(Piece::Key(wire::encode_keep(&key)));
+                offer.add(id);
+            }
+            pieces.push(Piece::Body(body));
         }
-        Ok(Plan { pieces, layout })
+        Ok(Plan { pieces, layout, offer })
     }
 
     /// Gathers what is sent to a server that lays the files out below a folder of its own.
@@ -420,7 +449,7 @@ impl Core {
             pieces.push(Piece::Head([&name[..], &copied.place, &file].concat()));
             pieces.push(Piece::Body(content));
         }
-        Ok(Plan { pieces, layout: settled.layout })
+        Ok(Plan { pieces, layout: settled.layout, offer: Offer::to(None) })
     }
 }
 

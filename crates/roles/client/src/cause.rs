@@ -626,10 +626,8 @@ impl From<&Trouble> for Cause {
             Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
             Trouble::Wire(WireError::NoMemory { .. }) => Cause::OutOfMemory,
             Trouble::Wire(_) => Cause::ProtocolGarbage,
-            Trouble::Refused { exit: Exit::COMPILER_MISSING, lack: Some(lack), .. } => match lack {
-                Lack::Target => Cause::LacksTarget,
-                Lack::Version => Cause::LacksVersion,
-            },
+            Trouble::Refused { lack: Some(Lack::Target), .. } => Cause::LacksTarget,
+            Trouble::Refused { lack: Some(Lack::Version), .. } => Cause::LacksVersion,
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,
                 Exit::COMPILER_MISSING => Cause::RefusedCompiler,

@@ -19,7 +19,7 @@ use crate::form::{self, Parcel};
 use crate::host_list::{self, Missing};
 use crate::local;
 use crate::messages::without_repeats;
-use crate::pump::{self, Detour, Pump};
+use crate::pump::{self, Detour, Manner, Pump};
 use crate::remote::{Conversation, Next, Trouble};
 use crate::slots::{self, Pauses, Place};
 use crate::source::{Finished, Source, Unready};
@@ -235,15 +235,15 @@ impl Distribution<'_> {
             Rc::new(Command::of(context, &self.job, version))
         });
         self.command = Some(command.clone());
-        let way = match self.pump.way(context, &self.job, spec) {
-            Ok(way) => way,
+        let manner = match self.pump.manner(context, &self.job, spec) {
+            Ok(manner) => manner,
             Err(trouble) => return Outcome::Failed(trouble),
         };
-        if self.only_whole.is_some() && matches!(way, None | Some(Way::Below)) {
+        if self.only_whole.is_some() && manner.is_none_or(|manner| manner.way == Way::Below) {
             return Outcome::Unsuited;
         }
-        if let Some(way) = way {
-            match self.attempt_whole(spec, place, &command, way) {
+        if let Some(manner) = manner {
+            match self.attempt_whole(spec, place, &command, manner) {
                 Ok(outcome) => return outcome,
                 Err(detour) => self.take_detour(&detour),
             }
@@ -309,10 +309,10 @@ impl Distribution<'_> {
         spec: &HostSpec,
         place: &Place,
         command: &Command,
-        mut way: Way,
+        mut manner: Manner,
     ) -> Result<Outcome, Detour> {
         let context = self.context;
-        let wanted = command.wanted().filter(|_| way != Way::Below);
+        let wanted = command.wanted().filter(|_| manner.way != Way::Below);
         let mut trial = Trial::new(context, command, &spec.host, wanted.is_some());
         let mut has_changed = false;
         loop {
@@ -320,13 +320,13 @@ impl Distribution<'_> {
                 let text = "its source is preprocessed already".to_owned();
                 return Err(Detour { cause: Cause::PumpDoubt, text });
             };
-            let words = pump::command(way, words, wanted);
-            let attempt = match self.attempt_whole_by(spec, place, &words, way) {
+            let words = pump::command(manner.way, words, wanted);
+            let attempt = match self.attempt_whole_by(spec, place, &words, manner) {
                 // A compiler for this machine that lies elsewhere, as a cross compiler does.
-                Err(Detour { cause: Cause::PumpMissed, text }) if way == Way::Whole => {
+                Err(Detour { cause: Cause::PumpMissed, text }) if manner.way == Way::Whole => {
                     self.context.log.info(&format!("{text}; naming the folders there"));
-                    way = Way::NamingFolders;
-                    let attempt = self.attempt_whole_by(spec, place, &words, way)?;
+                    manner.way = Way::NamingFolders;
+                    let attempt = self.attempt_whole_by(spec, place, &words, manner)?;
                     if attempt.has_compiled() {
                         pump::note_other_folders(context, &self.job, spec);
                     }
@@ -342,6 +342,11 @@ impl Distribution<'_> {
             };
             match attempt {
                 Outcome::Failed(trouble) => {
+                    if let Some(fuller) = manner.after(&trouble) {
+                        self.context.log.info(&format!("{}; sending all", trouble.says()));
+                        manner = fuller;
+                        continue;
+                    }
                     // What it does not do that way it may do the other way.
                     if matches!(trouble, Trouble::Refused { exit: Exit::BAD_ARGUMENTS, .. }) {
                         let text = format!("{}: {}", spec.host, trouble.says());
@@ -366,7 +371,7 @@ impl Distribution<'_> {
         spec: &HostSpec,
         place: &Place,
         words: &[OsString],
-        way: Way,
+        manner: Manner,
     ) -> Result<Outcome, Detour> {
         let context = self.context;
         let mut is_dead = || is_backed_off(context, spec);
@@ -377,8 +382,9 @@ impl Distribution<'_> {
                 Err(trouble) => return Ok(Outcome::Failed(trouble)),
             };
         self.enter(Phase::Send, spec, place.slot);
-        let sent = self.pump.send(context, &self.job, words, way, &mut conversation);
-        let outcome = sent.and_then(|()| self.receive_whole(spec, place, way, &mut conversation));
+        let sent = self.pump.send(context, &self.job, words, manner, &mut conversation);
+        let outcome =
+            sent.and_then(|()| self.receive_whole(spec, place, manner.way, &mut conversation));
         let (n_sent, n_received) = conversation.traffic();
         context.account.add_traffic(n_sent, n_received);
         outcome

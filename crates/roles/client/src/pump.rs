@@ -4,9 +4,10 @@ use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::time::{Duration, SystemTime};
 
-use agent_wire::{Answer, Errand, Way};
+use agent_wire::{Answer, Errand, Keeping, Way};
 use compiler_args::{Job, WHOLE_TREE, WantedCompiler};
 use hosts::HostSpec;
+use wire::{Exit, Lack};
 
 use crate::agent::Agent;
 use crate::cause::Cause;
@@ -22,6 +23,30 @@ pub(crate) enum Pump {
     Possible(Option<Agent>),
     /// The job is preprocessed here.
     Off,
+}
+
+/// How a host does a job in pump mode.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    pub(crate) way: Way,
+    pub(crate) keeping: Keeping,
+}
+
+impl Manner {
+    /// Whether a host that refused the job may do it if it gets more of it, and how then.
+    pub(crate) fn after(self, trouble: &Trouble) -> Option<Manner> {
+        let keeping = match (self.keeping, trouble) {
+            (Keeping::Everything, Trouble::Refused { lack: Some(Lack::Files), .. }) => {
+                Keeping::Anew
+            }
+            (Keeping::Nothing, _) => return None,
+            // It has become another server.
+            (_, Trouble::Refused { lack: Some(Lack::Files), .. })
+            | (_, Trouble::Refused { exit: Exit::PROTOCOL_ERROR, .. }) => Keeping::Nothing,
+            _ => return None,
+        };
+        Some(Manner { keeping, ..self })
+    }
 }
 
 /// Why a job is preprocessed here after all.
@@ -47,23 +72,28 @@ impl Pump {
     ///
     /// # Errors
     /// When the host cannot be asked what it can do.
-    pub(crate) fn way(
+    pub(crate) fn manner(
         &self,
         context: &Context,
         job: &Job,
         spec: &HostSpec,
-    ) -> Result<Option<Way>, Trouble> {
+    ) -> Result<Option<Manner>, Trouble> {
         if !self.is_wished(spec) {
             return Ok(None);
         }
-        if abilities::of(context, spec)?.lays_out_trees {
+        let abilities = abilities::of(context, spec)?;
+        if abilities.lays_out_trees {
             let has_others = has_other_folders(context, job, spec);
-            return Ok(Some(if has_others { Way::NamingFolders } else { Way::Whole }));
+            let way = if has_others { Way::NamingFolders } else { Way::Whole };
+            let keeping =
+                if abilities.keeps_files { Keeping::Everything } else { Keeping::Nothing };
+            return Ok(Some(Manner { way, keeping }));
         }
         // Debug information would name the server's folder, and dependency files have its breaks of
         // lines.
         let is_exact = !job.debug && job.columns.is_none() && job.dependency_file().is_none();
-        Ok((spec.pump && is_exact).then_some(Way::Below))
+        let below = Manner { way: Way::Below, keeping: Keeping::Nothing };
+        Ok((spec.pump && is_exact).then_some(below))
     }
 
     /// Whether the job is likely to be done that way by `spec`, as far as is known.
@@ -85,11 +115,12 @@ impl Pump {
         context: &Context,
         job: &Job,
         words: &[OsString],
-        way: Way,
+        manner: Manner,
         conversation: &mut Conversation<'_>,
     ) -> Result<(), Detour> {
         let missing = |text: String| Detour { cause: Cause::AgentMissing, text };
-        let errand = Errand { way, ..errand(context, job, words).map_err(&missing)? };
+        let Manner { way, keeping } = manner;
+        let errand = Errand { way, keeping, ..errand(context, job, words).map_err(&missing)? };
         let agent = self.agent(context).map_err(&missing)?;
         let answer = agent.send(errand, &conversation.descriptors());
         match answer.map_err(|error| missing(error.to_string()))? {
@@ -166,6 +197,7 @@ pub(crate) fn errand(context: &Context, job: &Job, words: &[OsString]) -> Result
         command: bytes(command),
         sent: bytes(words),
         way: Way::Whole,
+        keeping: Keeping::Nothing,
     })
 }
 

@@ -67,6 +67,11 @@ pub(crate) const MOST_OBJECT_BYTES: u64 = Limits::DEFAULT.body_bytes as u64;
 /// How much memory has to be free for one more compiler beside others. `--job-memory`.
 pub(crate) const JOB_MEMORY_MIB: u64 = 256;
 
+/// How much memory is for files that clients name again, on a machine that has sixteen times as much;
+/// and the most that can be wished. `--keep-files`.
+pub(crate) const KEPT_MIB: usize = 256;
+pub(crate) const MOST_KEPT_MIB: usize = 1 << 20;
+
 /// Compilers that have just started are about to take memory that still seems free: so many of them
 /// together as much as one is given.
 pub(crate) const YOUNG_PER_JOB_MEMORY: u64 = 4;

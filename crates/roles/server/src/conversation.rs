@@ -143,8 +143,9 @@ impl<'a> Conversation<'a> {
                 self.check_disk(0, 0)?;
                 pace.note_command();
             }
-            if let Some(request) = request {
+            if let Some(mut request) = request {
                 self.n_extra_bytes += input.len();
+                let n_kept = self.complete(&mut request)?;
                 let time = source_begin.elapsed();
                 let (job, compiler) = match judged {
                     Some(judged) => judged,
@@ -154,13 +155,29 @@ impl<'a> Conversation<'a> {
                 let (place, text) = match &request.payload {
                     Payload::Source(_) => ("dcc_r_file_timed", text),
                     Payload::Tree(tree) => {
-                        ("dcc_r_many_files", format!("{} files of {text}", tree.entries.len()))
+                        let n_files = tree.entries.len();
+                        ("dcc_r_many_files", format!("{n_files} files, {n_kept} kept, of {text}"))
                     }
                 };
                 self.context.log.write(Level::Info, place, &text);
                 return Ok(Received { request, job, compiler, share });
             }
         }
+    }
+
+    /// Puts what was kept into a request, and keeps what came for that. Says how many files were.
+    fn complete(&self, request: &mut Request) -> Result<usize, Failure> {
+        let Payload::Tree(tree) = &mut request.payload else { return Ok(0) };
+        let kept = &self.context.kept;
+        let n_kept =
+            kept.fill_in(tree).map_err(|n_gone| Failure::Refused(Refusal::files_gone(n_gone)))?;
+        kept.keep(tree);
+        let limit = self.context.limits.unpacked_bytes;
+        if tree.n_bytes() > limit {
+            let text = format!("the files that the job names have more than {limit} bytes");
+            return Err(Failure::Refused(Refusal::new(Exit::PROTOCOL_ERROR, text, "")));
+        }
+        Ok(n_kept)
     }
 
     /// Whether this compiler may run with these words here.
@@ -256,6 +273,7 @@ impl<'a> Conversation<'a> {
             splits_debug: true,
             picks_compiler: true,
             lays_out_trees: self.context.lays_out_trees(),
+            keeps_files: self.context.kept.keeps(),
         };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);

@@ -18,6 +18,7 @@ mod door;
 mod environment;
 mod identity;
 mod job;
+mod kept;
 mod listeners;
 mod log;
 mod memory;
@@ -56,6 +57,7 @@ use bounds::MOST_MEMORY_BYTES;
 use budget::Budget;
 use confinement::Confinement;
 use crowd::Crowd;
+use kept::KeptFiles;
 use log::{Level, Log};
 use memory::Memory;
 use options::{Mode, Options, Request};
@@ -85,6 +87,8 @@ struct Context {
     limits: Limits,
     /// For the sources and objects that are on their way, all together.
     budget: Budget,
+    /// What clients need not send again.
+    kept: KeptFiles,
     /// The longest a compiler may run; `None`: as long as somebody waits.
     job_lifetime: Option<Duration>,
     /// How many jobs the local network hears that this server takes; `None`: it hears nothing.
@@ -303,6 +307,7 @@ fn serve_inetd(
         stop,
         limits: bounds::REQUEST,
         budget: Budget::new(most_memory_bytes()),
+        kept: KeptFiles::new(0),
         job_lifetime: options.job_lifetime,
         announced_jobs: None,
     });

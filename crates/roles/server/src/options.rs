@@ -8,9 +8,10 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use wire::Exit;
 
-use crate::bounds::JOB_MEMORY_MIB;
+use crate::bounds::{JOB_MEMORY_MIB, KEPT_MIB, MOST_KEPT_MIB};
 use crate::confinement::Wish;
 use crate::log::Level;
+use crate::memory::machine_bytes;
 
 /// How the server is to run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub(crate) struct Options {
     pub(crate) n_jobs: usize,
     /// `--job-memory`: how many MiB have to be free for one more compiler beside others.
     pub(crate) job_memory_mib: u64,
+    /// `--keep-files`: how many MiB of clients' files are kept for their further jobs.
+    pub(crate) keep_files_mib: usize,
     /// `--job-lifetime`: the longest a compiler may run; default no limit.
     pub(crate) job_lifetime: Option<Duration>,
     /// `--nice`: added to the own nice value; default 5.
@@ -135,6 +138,8 @@ Compiles for other machines, those that --allow names.
   -j, --jobs N             compilers at once (default processors + 2)
   --job-memory MIB         memory that has to be free for one more compiler beside
                            others (default 256)
+  --keep-files MIB         memory for clients' files that further jobs name again
+                           (default 256, or a sixteenth of the machine's; 0: none)
   --job-lifetime SECONDS   end compilers that run longer (default 0: never)
   -N, --nice N             lower the priority by N (default 5)
   --user NAME              when started by root: whom to become
@@ -204,6 +209,10 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
             }
             Arg::Long("job-memory") => {
                 options.job_memory_mib = number(&mut parser, "--job-memory", 0, 1 << 30)? as u64;
+            }
+            Arg::Long("keep-files") => {
+                options.keep_files_mib =
+                    number(&mut parser, "--keep-files", 0, MOST_KEPT_MIB as i64)? as usize;
             }
             Arg::Long("job-lifetime") => {
                 let seconds = number(&mut parser, "--job-lifetime", i32::MIN.into(), i64::MAX)?;
@@ -304,6 +313,7 @@ fn defaults() -> Options {
         allow_private: false,
         n_jobs: (n_processors + 2).min(MOST_JOBS),
         job_memory_mib: JOB_MEMORY_MIB,
+        keep_files_mib: KEPT_MIB.min(((machine_bytes() / 16) >> 20) as usize),
         job_lifetime: None,
         nice: 5,
         user: None,

@@ -15,7 +15,7 @@ pub(crate) struct Refusal {
     pub(crate) exit: Exit,
     text: String,
     hint: String,
-    /// For a client that said which compiler it means.
+    /// For a client that said which compiler it means, or named what was kept.
     lack: Option<Lack>,
 }
 
@@ -41,6 +41,13 @@ impl Refusal {
     /// Too much to do.
     pub(crate) fn busy(text: impl Into<String>) -> Refusal {
         Refusal::new(Exit::BUSY, text, "lower the server's limit in the host list: HOST/LIMIT")
+    }
+
+    /// Of a job that names files which were kept once.
+    pub(crate) fn files_gone(n_gone: usize) -> Refusal {
+        let text = format!("{n_gone} files that the job names are not kept here any more");
+        let lack = Some(Lack::Files);
+        Refusal { lack, ..Refusal::new(Exit::FAILED, text, "send them") }
     }
 
     pub(crate) fn access_denied(peer: IpAddr) -> Refusal {

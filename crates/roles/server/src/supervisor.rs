@@ -19,6 +19,7 @@ use crate::bounds::{LEAST_WAITING, REQUEST, WAITING_PER_JOB};
 use crate::budget::Budget;
 use crate::confinement::Confinement;
 use crate::crowd::Crowd;
+use crate::kept::KeptFiles;
 use crate::listeners::Listeners;
 use crate::log::{Level, Log};
 use crate::memory::Memory;
@@ -96,6 +97,7 @@ pub(crate) fn run(
         stop: Stop::new().map_err(no_descriptor)?,
         limits: REQUEST,
         budget: Budget::new(most_memory_bytes()),
+        kept: KeptFiles::new(options.keep_files_mib << 20),
         job_lifetime: options.job_lifetime,
         announced_jobs: options.zeroconf.then_some(options.n_jobs),
     };

@@ -437,7 +437,7 @@ fn doubt(code: &'static str, name: &[u8], what: &str) -> Doubt {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use agent_wire::Way;
+    use agent_wire::{Keeping, Way};
     use std::os::unix::ffi::OsStrExt;
     use std::os::unix::fs::symlink;
 
@@ -474,6 +474,7 @@ mod tests {
                 command: command.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
                 sent: Vec::new(),
                 way: Way::Whole,
+                keeping: Keeping::Nothing,
             };
             self.knowledge.survey(&errand, &mut |_| false)
         }

@@ -286,6 +286,7 @@ fn put(below: &mut Below, name: &Path, content: &Content) -> Result<(), Failure>
         Content::File(bytes) => below.write(name, bytes),
         Content::Link(target) => below.link(name, OsStr::from_bytes(target)),
         Content::Servers => Ok(()),
+        Content::Kept(_) => Err(std::io::ErrorKind::NotFound.into()),
     };
     written.map_err(|error| not_written(&error))
 }

@@ -78,5 +78,6 @@ fn put(below: &mut Below, root: &Path, entry: &TreeEntry) -> std::io::Result<()>
         }
         Content::Link(target) => below.link(name, OsStr::from_bytes(target)),
         Content::Servers => below.link(name, name.as_os_str()),
+        Content::Kept(_) => Err(std::io::ErrorKind::NotFound.into()),
     }
 }
