@@ -14,13 +14,11 @@ use statedir::{AgentPlace, StateDir};
 use sys::fork::{Fork, fork};
 
 use crate::conversation::Conversation;
+use crate::crew::Crew;
 use crate::{Context, Settings};
 
 /// The most clients at once; others do without.
 const MOST_CLIENTS: usize = 1024;
-
-/// How much stack a conversation has.
-const STACK_BYTES: usize = 2 << 20;
 
 /// How often to look whether it is time to go.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -125,6 +123,7 @@ fn accept_all(
     can_be_found: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     let mut busy_at = Instant::now();
+    let crew = Crew::default();
     loop {
         let look_again = Timespec::try_from(LOOK_EVERY).ok();
         let mut ends = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
@@ -132,7 +131,7 @@ fn accept_all(
         match listener.accept() {
             Ok((stream, _)) => {
                 busy_at = Instant::now();
-                if let Err(error) = admit(context, stream) {
+                if let Err(error) = admit(context, &crew, stream) {
                     context.log(&format!("a client was turned away: {error}"));
                 }
             }
@@ -159,7 +158,7 @@ impl Drop for Client {
     }
 }
 
-fn admit(context: &Arc<Context>, stream: UnixStream) -> io::Result<()> {
+fn admit(context: &Arc<Context>, crew: &Crew, stream: UnixStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
     let peer = rustix::net::sockopt::socket_peercred(&stream)?;
     if peer.uid != rustix::process::geteuid() {
@@ -170,12 +169,11 @@ fn admit(context: &Arc<Context>, stream: UnixStream) -> io::Result<()> {
     }
     context.n_clients.fetch_add(1, Ordering::Relaxed);
     let client = Client(Arc::clone(context));
-    let talk = move || {
+    crew.give(move || {
         let context = &client.0;
         let talked = Conversation::new(context, stream).and_then(Conversation::run);
         if let Err(error) = talked {
             context.log(&format!("a client's talk ended: {error}"));
         }
-    };
-    std::thread::Builder::new().stack_size(STACK_BYTES).spawn(talk).map(drop)
+    })
 }

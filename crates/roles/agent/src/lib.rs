@@ -9,6 +9,7 @@
 //! connection with it.
 
 mod conversation;
+mod crew;
 mod door;
 mod files;
 mod identity;
