@@ -367,10 +367,47 @@ mod tests {
         world.send(command);
         world.write("c/x.h", "int c;\n");
         assert!(is_changed(world.check("a.o: a.c a/x.h\n")));
-        // The header gone.
+        // The header gone, and there again.
         world.send(command);
         std::fs::remove_file(world.root().join("c/x.h")).unwrap();
         assert!(is_changed(world.check("a.o: a.c c/x.h\n")));
+        let (_, arrived) = world.send(command);
+        assert!(!names(&arrived, &world.root()).iter().any(|name| name.starts_with("c/x.h")));
+        assert_eq!(world.check("a.o: a.c a/x.h\n"), Answer::Holds);
+        world.send(command);
+        world.write("c/x.h", "int again;\n");
+        assert!(is_changed(world.check("a.o: a.c a/x.h\n")));
+        let (_, arrived) = world.send(command);
+        assert!(names(&arrived, &world.root()).contains(&"c/x.h=int again;\n".to_owned()));
+    }
+
+    #[test]
+    fn a_file_changes_under_all_its_names() {
+        let mut world = World::new();
+        world.write("a.c", "#include \"b/../x.h\"\n#include \"b/y.h\"\n");
+        world.write("b/y.h", "#include \"../x.h\"\n");
+        world.write("x.h", "int x;\n");
+        world.write("other/x.h", "int other;\n");
+        let command = "gcc -c a.c";
+        let dependencies = "a.o: a.c b/../x.h b/y.h\n";
+        let is_changed = |answer| matches!(answer, Answer::Changed { .. });
+        world.send(command);
+        assert_eq!(world.check(dependencies), Answer::Holds);
+        world.write("x.h", "int y;\n");
+        assert!(is_changed(world.check(dependencies)));
+        let (_, arrived) = world.send(command);
+        assert!(names(&arrived, &world.root()).contains(&"x.h=int y;\n".to_owned()));
+        assert_eq!(world.check(dependencies), Answer::Holds);
+        // The same files in the same folder, which is reached by a link from now on.
+        let at = |name: &str| world.root().join(name);
+        std::fs::rename(at("b"), at("other/b")).unwrap();
+        std::os::unix::fs::symlink("other/b", at("b")).unwrap();
+        assert!(is_changed(world.check(dependencies)));
+        let (_, arrived) = world.send(command);
+        let arrived = names(&arrived, &world.root());
+        assert!(arrived.contains(&"other/x.h=int other;\n".to_owned()), "{arrived:?}");
+        assert!(!arrived.iter().any(|name| name.starts_with("x.h")), "{arrived:?}");
+        assert_eq!(world.check(dependencies), Answer::Holds);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! says of others, and its content as it travels. Nothing is taken for true that was not looked at
 //! since a given time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ pub(crate) struct FileTable {
     names: HashMap<Arc<[u8]>, Known>,
     /// Folders in which files were looked for in vain.
     folders: HashMap<Arc<[u8]>, Folder>,
+    /// Folders that names lead through, to leave them again by `..`.
+    passages: HashMap<Arc<[u8]>, Passage>,
     ids: HashMap<Identity, FileId>,
     contents: HashMap<FileId, Content>,
     /// The last number that was given to a state of a file or folder.
@@ -50,7 +52,29 @@ struct Folder {
     /// Whether a change since then would show.
     is_settled: bool,
     at: Instant,
-    missing: Vec<Arc<[u8]>>,
+    /// What was looked for there, and is no file.
+    missing: HashSet<Arc<[u8]>>,
+}
+
+/// What is where a name leads through.
+struct Passage {
+    /// `None` where no folder is, or a link to one.
+    number: Option<Number>,
+    at: Instant,
+}
+
+/// Device and inode.
+pub(crate) type Number = (u64, u64);
+
+/// What an answer rests on: it holds as long as all of it stays as it is.
+#[derive(Debug, Default)]
+pub(crate) struct Grounds {
+    /// Files, in their states. One that several names lead to is here once.
+    pub(crate) files: Vec<(Arc<[u8]>, FileId)>,
+    /// Folders in which files were looked for in vain, with their versions.
+    pub(crate) folders: Vec<(Arc<[u8]>, u64)>,
+    /// Folders that those other names lead through.
+    pub(crate) passages: Vec<(Arc<[u8]>, Number)>,
 }
 
 /// One state of a file.
@@ -70,6 +94,7 @@ impl FileTable {
         FileTable {
             names: HashMap::new(),
             folders: HashMap::new(),
+            passages: HashMap::new(),
             ids: HashMap::new(),
             contents: HashMap::new(),
             number: 0,
@@ -104,8 +129,13 @@ impl FileTable {
         self.disturbed.take()
     }
 
+    /// Notes that a file is not what it was a moment ago.
+    pub(crate) fn disturb(&mut self, name: &[u8]) {
+        self.disturbed.get_or_insert_with(|| name.to_vec());
+    }
+
     /// Device and inode of the folder at an absolute name.
-    pub(crate) fn folder_number(&mut self, name: &[u8]) -> Option<(u64, u64)> {
+    pub(crate) fn folder_number(&mut self, name: &[u8]) -> Option<Number> {
         self.folder(name).identity.map(|identity| identity.number())
     }
 
@@ -115,20 +145,21 @@ impl FileTable {
             return known.found;
         }
         let name: Arc<[u8]> = name.into();
-        // First the folder: what comes after it shows there.
-        let is_nowhere = self.folder(folder_of(&name)).identity.is_none();
-        let at = Instant::now();
-        let stat = if is_nowhere { None } else { stat_file(&name) };
-        self.put(&name, stat.as_ref(), at);
-        let found = self.names.get(&name).map_or(Found::Missing, |known| known.found);
-        if !matches!(found, Found::File(_)) {
-            let folder = self.folder(folder_of(&name));
-            folder.missing.push(name);
+        match self.folder(folder_of(&name)).identity {
+            Some(_) => self.look_anew(&name),
+            None => self.put(&name, None, Instant::now()),
         }
-        found
     }
 
-    fn put(&mut self, name: &Arc<[u8]>, stat: Option<&Stat>, at: Instant) {
+    /// Looks at a name, whatever is known of it.
+    fn look_anew(&mut self, name: &Arc<[u8]>) -> Found {
+        // First the folder: what comes after it shows there.
+        self.folder(folder_of(name));
+        let at = Instant::now();
+        self.put(name, stat_file(name).as_ref(), at)
+    }
+
+    fn put(&mut self, name: &Arc<[u8]>, stat: Option<&Stat>, at: Instant) -> Found {
         let identity = stat.filter(|stat| is_file(stat)).map(Identity::of);
         let found = match (identity, stat) {
             (Some(identity), _) => Found::File(self.id(identity, name)),
@@ -136,6 +167,10 @@ impl FileTable {
             (None, None) => Found::Missing,
         };
         self.names.insert(Arc::clone(name), Known { found, identity, at });
+        if identity.is_none() {
+            self.folder(folder_of(name)).missing.insert(Arc::clone(name));
+        }
+        found
     }
 
     fn id(&mut self, identity: Identity, name: &Arc<[u8]>) -> FileId {
@@ -162,7 +197,7 @@ impl FileTable {
             let (identity, is_settled) = look_at_folder(name);
             self.number += 1;
             let version = self.number;
-            let folder = Folder { version, identity, is_settled, at, missing: Vec::new() };
+            let folder = Folder { version, identity, is_settled, at, missing: HashSet::new() };
             self.folders.insert(name.into(), folder);
         }
         self.folders.get_mut(name).unwrap_or_else(|| unreachable!("it was just put there"))
@@ -173,30 +208,72 @@ impl FileTable {
         self.folder(name).version
     }
 
-    /// Looks again at files and at what is missing in folders, as far as nobody has since `since`.
-    /// Gives a name at which something else is than these states; it may be somebody else who
-    /// noticed that.
-    pub(crate) fn find_change(
-        &mut self,
-        files: &[(Arc<[u8]>, FileId)],
-        folders: &[(Arc<[u8]>, u64)],
-        since: Instant,
-    ) -> Option<Vec<u8>> {
+    /// Device and inode of the folder at an absolute name; `None` where there is none, or a link.
+    pub(crate) fn passage(&mut self, name: &[u8]) -> Option<Number> {
+        if let Some(passage) = self.passages.get(name) {
+            return passage.number;
+        }
+        let (at, number) = (Instant::now(), number_of_folder(name));
+        self.passages.insert(name.into(), Passage { number, at });
+        number
+    }
+
+    /// A name as it is kept here, and what is there.
+    pub(crate) fn look_up(&mut self, name: &[u8]) -> (Arc<[u8]>, Found) {
+        let found = self.look(name);
+        let kept = self.names.get_key_value(name);
+        (kept.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)), found)
+    }
+
+    /// Looks again at what an answer rests on, as far as nobody has since `since`. Gives a name at
+    /// which something else is by now; it may be somebody else who noticed that.
+    pub(crate) fn find_change(&mut self, grounds: &Grounds, since: Instant) -> Option<Vec<u8>> {
         let mut changed = None;
-        for (name, id) in files {
+        for (name, id) in &grounds.files {
             let has_changed = self.has_changed(name, since);
             let found = self.names.get(name).map(|known| known.found);
             if has_changed || found != Some(Found::File(*id)) {
                 changed.get_or_insert_with(|| name.to_vec());
             }
         }
-        for (folder, version) in folders {
+        for (folder, version) in &grounds.folders {
             let newcomer = self.find_newcomer(folder, since);
             if newcomer.is_some() || self.folder_version(folder) != *version {
                 changed.get_or_insert_with(|| newcomer.unwrap_or_else(|| folder.to_vec()));
             }
         }
+        for (folder, number) in &grounds.passages {
+            if self.look_at_passage(folder, since) != Some(*number) {
+                changed.get_or_insert_with(|| folder.to_vec());
+            }
+        }
         changed
+    }
+
+    fn look_at_passage(&mut self, name: &Arc<[u8]>, since: Instant) -> Option<Number> {
+        let known = self.passages.get(name);
+        if let Some(known) = known.filter(|known| known.at >= since) {
+            return known.number;
+        }
+        let was = known.and_then(|known| known.number);
+        let (at, number) = (Instant::now(), number_of_folder(name));
+        self.passages.insert(Arc::clone(name), Passage { number, at });
+        if number != was {
+            let leads_through = |other: &[u8]| {
+                other.strip_prefix(&name[..]).is_some_and(|rest| rest.starts_with(b"/"))
+            };
+            self.look_again(|other, _| leads_through(other));
+        }
+        number
+    }
+
+    /// Looks again at all names that may lead elsewhere by now.
+    fn look_again(&mut self, may_have_changed: impl Fn(&[u8], Found) -> bool) {
+        let names = self.names.iter().filter(|(name, known)| may_have_changed(name, known.found));
+        let names: Vec<Arc<[u8]>> = names.map(|(name, _)| Arc::clone(name)).collect();
+        for name in names {
+            self.look_anew(&name);
+        }
     }
 
     /// Looks again at a file, if it is known.
@@ -219,7 +296,15 @@ impl FileTable {
         let stat = stat_file(name);
         let identity = stat.as_ref().filter(|stat| is_file(stat)).map(Identity::of);
         if identity != known.identity {
-            self.put(name, stat.as_ref(), at);
+            let was = known.found;
+            match stat {
+                Some(_) => self.put(name, stat.as_ref(), at),
+                None => self.look_anew(name),
+            };
+            if matches!(was, Found::File(_)) {
+                // Its other names.
+                self.look_again(|_, found| found == was);
+            }
             return true;
         }
         known.at = at;
@@ -275,26 +360,18 @@ impl FileTable {
         }
         let missing = std::mem::take(&mut folder.missing);
         let mut newcomer = None;
-        let mut still = Vec::new();
         for name in missing {
             let stat = stat_file(&name);
             let was = self.names.get(&name).map(|known| known.found);
-            self.put(&name, stat.as_ref(), at);
-            let is = self.names.get(&name).map(|known| known.found);
-            if was != is {
+            if was != Some(self.put(&name, stat.as_ref(), at)) {
                 newcomer.get_or_insert_with(|| name.to_vec());
-            }
-            if !matches!(is, Some(Found::File(_))) {
-                still.push(name);
             }
         }
         let newcomer = newcomer.or_else(|| is_another.then(|| name.to_vec()));
         self.number += u64::from(newcomer.is_some());
-        let number = self.number;
-        let folder = self.folder(name);
-        folder.missing.extend(still);
         if newcomer.is_some() {
-            folder.version = number;
+            let number = self.number;
+            self.folder(name).version = number;
         }
         newcomer
     }
@@ -419,6 +496,13 @@ fn is_file(stat: &Stat) -> bool {
 
 fn stat_file(name: &[u8]) -> Option<Stat> {
     rustix::fs::stat(name).ok()
+}
+
+/// Device and inode of a folder that is no link to one.
+fn number_of_folder(name: &[u8]) -> Option<Number> {
+    let stat = rustix::fs::lstat(name).ok()?;
+    let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+    is_folder.then(|| Identity::of(&stat).number())
 }
 
 /// A folder's state, and whether a change from now on would show.

@@ -18,7 +18,7 @@ use includes::{
 };
 use wire::{FileKey, Token, TokenName};
 
-use crate::files::FileTable;
+use crate::files::{FileTable, Grounds};
 use crate::kept::{Kept, Offer};
 use crate::names::absolute;
 use crate::search::search;
@@ -90,9 +90,10 @@ type Entry = (Vec<u8>, Option<FileId>);
 pub(crate) struct Layout {
     /// Links and folders as they travel; of files, what stands before the length of the content.
     entries: Vec<Entry>,
-    /// The files and folders on which it depends, in the states in which they were.
-    files: Vec<(Arc<[u8]>, FileId)>,
-    folders: Vec<(Arc<[u8]>, u64)>,
+    /// The names by which the scanner knows the files.
+    names: HashSet<Arc<[u8]>>,
+    /// What it depends on.
+    grounds: Grounds,
 }
 
 impl Layout {
@@ -197,17 +198,16 @@ impl Knowledge {
     pub(crate) fn judge(&self, plan: &Plan, folder: &[u8], dependencies: &[u8]) -> Judgment {
         let now = Instant::now();
         let layout = &plan.layout;
-        let known: HashSet<&[u8]> = layout.files.iter().map(|(name, _)| &name[..]).collect();
         let mut core = self.core();
         // The server has answered, so it had all of it.
         core.kept.note(&plan.offer);
         for name in prerequisites(dependencies) {
             let name = absolute(folder, &name);
-            if !known.contains(&name[..]) && !core.is_sent(layout, &name) {
+            if !layout.names.contains(&name[..]) && !core.is_sent(layout, &name) {
                 return Judgment::Missed(name);
             }
         }
-        match core.files.find_change(&layout.files, &layout.folders, now) {
+        match core.files.find_change(&layout.grounds, now) {
             Some(name) => {
                 core.forget();
                 Judgment::Changed(name)
@@ -290,7 +290,12 @@ impl Core {
                 });
             }
             let layout = self.layout(&key, &closure, reading)?;
-            if let Some(name) = self.files.find_change(&layout.files, &layout.folders, since) {
+            if let Some(name) = self.files.take_disturbed() {
+                self.forget();
+                changed = name;
+                continue;
+            }
+            if let Some(name) = self.files.find_change(&layout.grounds, since) {
                 self.forget();
                 changed = name;
                 continue;
@@ -357,10 +362,12 @@ impl Core {
             .map(|name| absolute(name).into())
             .collect();
         let mut files: Vec<(Arc<[u8]>, FileId)> = Vec::with_capacity(closure.files.len());
+        let mut names = HashSet::with_capacity(closure.files.len());
+        let mut passages: HashSet<Vec<u8>> = HashSet::new();
         let mut tree: Tree<FileId> = Tree::new();
         for name in &closure.files {
-            let name = absolute(name);
-            let Found::File(id) = self.files.look(&name) else { return Err(gone(&name)) };
+            let (name, found) = self.files.look_up(&absolute(name));
+            let Found::File(id) = found else { return Err(gone(&name)) };
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
             if is_no_place_for_files(&route.end) {
                 return Err(Doubt {
@@ -368,9 +375,24 @@ impl Core {
                     text: format!("{} is made by the kernel", String::from_utf8_lossy(&name)),
                 });
             }
+            // Where no link is on the way, one name of the file tells of all.
+            if route.links.is_empty() && route.end[..] != name[..] {
+                let (end, found) = self.files.look_up(&route.end);
+                if found != Found::File(id) {
+                    self.files.refresh(&name);
+                    self.files.refresh(&end);
+                    self.files.disturb(&name);
+                }
+                passages.extend(route.folders.iter().cloned());
+                files.push((end, id));
+            } else {
+                files.push((Arc::clone(&name), id));
+            }
             tree.add_file(route, id);
-            files.push((name.into(), id));
+            names.insert(name);
         }
+        files.sort_unstable();
+        files.dedup();
         for name in searched().chain([&key.folder]) {
             let name = absolute(name);
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
@@ -378,7 +400,13 @@ impl Core {
         }
         let version = |name: Arc<[u8]>| (Arc::clone(&name), self.files.folder_version(&name));
         let folders = folders.into_iter().map(version).collect();
-        Ok(Layout { entries: entries(&tree)?, files, folders })
+        let mut ways = Vec::with_capacity(passages.len());
+        for name in passages {
+            let number = self.files.passage(&name).ok_or_else(|| gone(&name))?;
+            ways.push((name.into(), number));
+        }
+        let grounds = Grounds { files, folders, passages: ways };
+        Ok(Layout { entries: entries(&tree)?, names, grounds })
     }
 
     /// Gathers what is sent.
@@ -488,11 +516,11 @@ fn sent_words<'a>(
         let text = "Clang of another place has other headers of its own".to_owned();
         return Err(Doubt { code: "other-folders", text });
     }
-    let is_first = |(name, _): &(Arc<[u8]>, FileId)| {
+    let is_first = |name: &Arc<[u8]>| {
         let folder = name.strip_suffix(FIRST_HEADER).and_then(|rest| rest.strip_suffix(b"/"));
         folder.is_some_and(|folder| setting.folders.iter().any(|own| own == folder))
     };
-    if layout.files.iter().any(is_first) {
+    if layout.names.iter().any(is_first) {
         let place = 1 + words.iter().skip(1).take_while(|word| word.starts_with(OWN_MARK)).count();
         words.splice(place..place, [&b"-include"[..], FIRST_HEADER]);
     }
