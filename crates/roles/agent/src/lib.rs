@@ -8,6 +8,7 @@
 //! killed costs a client nothing but that it preprocesses by itself; and a client that ends takes the
 //! connection with it.
 
+mod addresses;
 mod conversation;
 mod crew;
 mod door;
@@ -86,6 +87,7 @@ const USAGE: &str = "\
 usage: distcc-agent [--foreground]
        distcc-agent --status | --stop | --version | --help
        distcc-agent --include-server FOLDER
+       distcc-agent --addresses NAME
 
 Knows the files that the compiles of one user read, and sends them to servers for distcc, which starts
 it by itself. It ends after DISTCC_AGENT_IDLE seconds (600) without work.
@@ -95,12 +97,15 @@ it by itself. It ends after DISTCC_AGENT_IDLE seconds (600) without work.
   --stop        end the agent that is running
   --include-server FOLDER
                 serve clients of distcc 3.4 at FOLDER/socket; pump does this
+  --addresses NAME
+                print the addresses of a host, one on each line; distcc does this
 ";
 
 /// What the command line asks for.
 enum Asked {
     Start { in_background: bool },
     ServeIncludes { folder: PathBuf },
+    Addresses { name: String },
     Status,
     Stop,
     Say(String),
@@ -114,6 +119,7 @@ fn read(args: impl Iterator<Item = OsString>) -> Result<Asked, lexopt::Error> {
         asked = match arg {
             Long("foreground") => Asked::Start { in_background: false },
             Long("include-server") => Asked::ServeIncludes { folder: parser.value()?.into() },
+            Long("addresses") => Asked::Addresses { name: parser.value()?.string()? },
             Long("status") => Asked::Status,
             Long("stop") => Asked::Stop,
             Long("version") => {
@@ -131,6 +137,17 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: &Settings) -> ExitCo
     let done = match read(args) {
         Ok(Asked::Start { in_background }) => door::serve(settings, in_background),
         Ok(Asked::ServeIncludes { folder }) => include_server::serve(settings, &folder),
+        Ok(Asked::Addresses { name }) => match addresses::of(&name) {
+            Ok(text) => {
+                show(text);
+                Ok(())
+            }
+            // The client puts it into a sentence of its own.
+            Err(why) => {
+                eprintln!("{why}");
+                return ExitCode::FAILURE;
+            }
+        },
         Ok(Asked::Status) => door::ask(settings, &agent_wire::Request::Status).map(show),
         Ok(Asked::Stop) => door::ask(settings, &agent_wire::Request::Stop).map(drop),
         Ok(Asked::Say(text)) => {

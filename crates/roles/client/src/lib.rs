@@ -23,6 +23,7 @@ mod local;
 mod log;
 mod memory;
 mod messages;
+mod names;
 mod native;
 mod own_commands;
 mod preprocess;
@@ -53,6 +54,7 @@ use toolchain::{Compiler, Finder};
 use wire::Exit;
 
 pub use cause::reasons_page;
+pub use names::LookUp;
 pub use settings::Settings;
 
 use account::Account;

@@ -10,11 +10,11 @@ use crate::listening::Listening;
 use hosts::{Host, HostSpec};
 use statedir::StateDir;
 use toolchain::{CompilerVersion, ObjectKind};
-use transport::{ConnectError, Connection, Sent};
+use transport::{Attempt, ConnectError, Connection, Sent};
 use wire::{Exit, Lack, Limits, Reply, ReplyDecoder, Version, WireError};
 
-use crate::Settings;
 use crate::ssh::{self, Ssh};
+use crate::{Settings, names};
 
 /// How long a connection may take, the look-up of the name included. Source: behavior of distcc
 /// 3.4, which bounds only the connection.
@@ -264,16 +264,12 @@ fn plain(error: &io::Error) -> String {
     }
 }
 
-fn connect(
-    name: &str,
-    port: u16,
-    is_dead: &mut dyn FnMut() -> bool,
-) -> Result<Connection, Trouble> {
-    Connection::connect(name, port, CONNECT_TIMEOUT, is_dead).map_err(|error| match error {
+fn no_connection(error: ConnectError) -> Trouble {
+    match error {
         ConnectError::Name(error) => Trouble::Name(error),
         ConnectError::Address(error) => Trouble::Connect(error),
         ConnectError::GivenUp => Trouble::FoundDead,
-    })
+    }
 }
 
 /// A conversation with one server.
@@ -316,7 +312,11 @@ impl<'a> Conversation<'a> {
         let io_timeout = settings.io_timeout;
         let (ssh, connection) = match &spec.host {
             Host::Local => return Err(Trouble::Connect(io::ErrorKind::Unsupported.into())),
-            Host::Tcp { name, port } => (None, connect(name, *port, is_dead)?),
+            Host::Tcp { name, port } => {
+                let mut attempt = Attempt::new(CONNECT_TIMEOUT, is_dead);
+                let connected = names::connect(name, *port, settings.look_up, state, &mut attempt);
+                (None, connected.map_err(no_connection)?)
+            }
             host @ Host::Ssh { .. } => {
                 let (ssh, connection) =
                     Ssh::connect(&settings.ssh, host, io_timeout).map_err(Trouble::Ssh)?;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use compiler_args::{FOLDER_VARIABLES, Reason};
 
+use crate::names::LookUp;
 use crate::ssh;
 
 /// Variables that change objects, and act on the compiler of this machine alone: nothing of the
@@ -92,6 +93,8 @@ pub struct Settings {
     pub colors: bool,
     /// Where the system tells how much memory is free: `/proc/meminfo`.
     pub meminfo: PathBuf,
+    /// Who looks up the names of hosts. No variable: the way the program was linked decides.
+    pub look_up: LookUp,
     /// What was wrong with the above, for the user.
     pub complaints: Vec<String>,
 }
@@ -111,8 +114,9 @@ impl Settings {
     /// Reads the environment. Values that mean nothing are complained of and left at their
     /// defaults: a build should not fail for them.
     #[must_use]
-    pub fn from_env() -> Settings {
-        Settings::read(|name| std::env::var_os(name), std::io::stderr().is_terminal())
+    pub fn from_env(look_up: LookUp) -> Settings {
+        let on_terminal = std::io::stderr().is_terminal();
+        Settings { look_up, ..Settings::read(|name| std::env::var_os(name), on_terminal) }
     }
 
     pub(crate) fn read(variable: impl Fn(&str) -> Option<OsString>, on_terminal: bool) -> Settings {
@@ -192,6 +196,7 @@ impl Settings {
                 && path_of("NO_COLOR").is_none()
                 && path_of("TERM").is_some_and(|term| term != "dumb"),
             meminfo: "/proc/meminfo".into(),
+            look_up: LookUp::OUTSIDE,
             complaints,
         }
     }

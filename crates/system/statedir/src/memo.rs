@@ -29,6 +29,11 @@ impl StateDir {
         })
     }
 
+    /// Forgets the answer that was kept for `key`, if there is one.
+    pub fn forget(&self, key: &[u8]) {
+        let _ = std::fs::remove_file(self.memo_file(key));
+    }
+
     fn memo_file(&self, key: &[u8]) -> std::path::PathBuf {
         let mut hasher = DefaultHasher::new();
         key.hash(&mut hasher);
@@ -48,5 +53,7 @@ mod tests {
         scratch.state.keep(b"gcc -m32", b"elf 32").unwrap();
         assert_eq!(scratch.state.recall(b"gcc -m32").as_deref(), Some(&b"elf 32"[..]));
         assert_eq!(scratch.state.recall(b"gcc"), None);
+        scratch.state.forget(b"gcc -m32");
+        assert_eq!(scratch.state.recall(b"gcc -m32"), None);
     }
 }

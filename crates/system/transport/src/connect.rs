@@ -1,17 +1,16 @@
-//! From a name to a connection, in bounded time.
+//! From addresses to a connection, in bounded time.
 
 use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with, sockopt};
 
-use crate::{Patience, wait};
+use crate::{Connection, Patience, Vigilance, wait};
 
 /// How often to ask whether to give up.
 const ASK_AGAIN: Duration = Duration::from_millis(50);
@@ -38,20 +37,68 @@ impl fmt::Display for ConnectError {
 
 impl std::error::Error for ConnectError {}
 
-/// How long a connection may take in all, and whether it is still wished for.
-pub(crate) struct Attempt<'a> {
+/// How long a connection may take in all, the look-up of the name included, and whether it is still
+/// wished for.
+///
+/// As [`Patience`] it is what is left of that time; who waits by it and fails has [`Attempt::failed`]
+/// say why.
+pub struct Attempt<'a> {
     start: Instant,
     timeout: Duration,
     give_up: &'a mut dyn FnMut() -> bool,
+    is_given_up: bool,
 }
 
 impl Attempt<'_> {
-    pub(crate) fn new(timeout: Duration, give_up: &mut dyn FnMut() -> bool) -> Attempt<'_> {
-        Attempt { start: Instant::now(), timeout, give_up }
+    /// Begins now. `give_up` is asked many times a second whether the connection is not wished for
+    /// any more.
+    pub fn new(timeout: Duration, give_up: &mut dyn FnMut() -> bool) -> Attempt<'_> {
+        Attempt { start: Instant::now(), timeout, give_up, is_given_up: false }
+    }
+
+    /// How much of the time is left.
+    #[must_use]
+    pub fn time_left(&self) -> Duration {
+        self.timeout.saturating_sub(self.start.elapsed())
+    }
+
+    /// Why a name has no address, after a wait by this attempt that has ended with `error`.
+    #[must_use]
+    pub fn failed(&self, error: io::Error) -> ConnectError {
+        if self.is_given_up { ConnectError::GivenUp } else { ConnectError::Name(error) }
+    }
+
+    /// Connects within `limit`, or what is left of the time, to the first of `addresses` that takes it,
+    /// with [`Vigilance::HIGH`]. Each gets its share of the time, so that one that says nothing does
+    /// not use up all of it.
+    ///
+    /// # Errors
+    /// [`ConnectError::Address`], or [`ConnectError::GivenUp`].
+    pub fn connect(
+        &mut self,
+        addresses: &[SocketAddr],
+        limit: Duration,
+    ) -> Result<Connection, ConnectError> {
+        let deadline = Instant::now() + limit.min(self.time_left());
+        let mut last = io::ErrorKind::TimedOut.into();
+        for (address, n_left) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.connect_to(*address, left / n_left) {
+                Err(ConnectError::Address(error)) => last = error,
+                Err(error) => return Err(error),
+                Ok(socket) => {
+                    let connection = Connection::from_tcp(socket.into());
+                    let mut connection = connection.map_err(ConnectError::Address)?;
+                    connection.watch_over(Vigilance::HIGH);
+                    return Ok(connection);
+                }
+            }
+        }
+        Err(ConnectError::Address(last))
     }
 
     /// Waits by `wait` for at most `limit`, in pieces. `Ok(None)`: it was not enough.
-    fn wait<T>(
+    pub(crate) fn wait<T>(
         &mut self,
         limit: Duration,
         mut wait: impl FnMut(Duration) -> Option<T>,
@@ -67,61 +114,6 @@ impl Attempt<'_> {
             }
         }
         Ok(None)
-    }
-
-    fn left(&self) -> Duration {
-        self.timeout.saturating_sub(self.start.elapsed())
-    }
-
-    /// The addresses of `host`. The system's resolver has limits of its own, of half a minute and
-    /// more, so a name is looked up by a thread that need not be waited for.
-    pub(crate) fn resolve(
-        &mut self,
-        host: &str,
-        port: u16,
-    ) -> Result<Vec<SocketAddr>, ConnectError> {
-        if let Ok(address) = host.parse::<IpAddr>() {
-            return Ok(vec![SocketAddr::new(address, port)]);
-        }
-        let name = host.to_owned();
-        let (sender, receiver) = sync_channel(1);
-        std::thread::Builder::new()
-            .name("resolver".to_owned())
-            .spawn(move || {
-                let addresses = (name.as_str(), port).to_socket_addrs();
-                // Nobody may be waiting any more.
-                let _ = sender.send(addresses.map(Iterator::collect::<Vec<_>>));
-            })
-            .map_err(ConnectError::Name)?;
-        let answer = self.wait(self.left(), |pause| match receiver.recv_timeout(pause) {
-            Ok(answer) => Some(answer),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Err(io::ErrorKind::NotFound.into())),
-        })?;
-        let addresses = answer
-            .unwrap_or_else(|| Err(io::ErrorKind::TimedOut.into()))
-            .map_err(ConnectError::Name)?;
-        if addresses.is_empty() {
-            let error = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-            return Err(ConnectError::Name(error));
-        }
-        Ok(addresses)
-    }
-
-    /// Connects to the first of `addresses` that takes it. Each gets its share of the time, so
-    /// that one that says nothing does not use up all of it.
-    pub(crate) fn connect_to_one(
-        &mut self,
-        addresses: &[SocketAddr],
-    ) -> Result<OwnedFd, ConnectError> {
-        let mut last = io::ErrorKind::TimedOut.into();
-        for (address, n_left) in addresses.iter().zip((1..=addresses.len() as u32).rev()) {
-            match self.connect_to(*address, self.left() / n_left) {
-                Err(ConnectError::Address(error)) => last = error,
-                done => return done,
-            }
-        }
-        Err(ConnectError::Address(last))
     }
 
     fn connect_to(
@@ -142,6 +134,19 @@ impl Attempt<'_> {
             .and_then(|()| Ok(sockopt::socket_error(&socket)??))
             .map_err(ConnectError::Address)?;
         Ok(socket)
+    }
+}
+
+impl Patience for Attempt<'_> {
+    fn left(&mut self, _: Duration) -> io::Result<Duration> {
+        if (self.give_up)() {
+            self.is_given_up = true;
+            return Err(io::ErrorKind::Interrupted.into());
+        }
+        match self.time_left() {
+            Duration::ZERO => Err(io::ErrorKind::TimedOut.into()),
+            left => Ok(left.min(ASK_AGAIN)),
+        }
     }
 }
 

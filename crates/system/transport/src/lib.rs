@@ -7,6 +7,7 @@
 //! is clear that the peer is gone ([`Vigilance`]).
 
 mod connect;
+mod names;
 mod probe;
 mod program;
 mod vigilance;
@@ -20,12 +21,12 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 
-pub use connect::ConnectError;
+pub use connect::{Attempt, ConnectError};
+pub use names::{address_from_text, address_to_text, look_up};
 pub use probe::Probe;
 pub use program::ProgramEnd;
 pub use vigilance::Vigilance;
 
-use connect::Attempt;
 use program::Program;
 use vigilance::{from_errno, wait_for_peer};
 
@@ -78,26 +79,6 @@ pub enum Sent {
 }
 
 impl Connection {
-    /// Connects to `host` (a name or an address) within `timeout` in all, trying its addresses in
-    /// the resolver's order, with [`Vigilance::HIGH`]. `give_up` is asked many times a second
-    /// whether the connection is not wished for any more.
-    ///
-    /// # Errors
-    /// See [`ConnectError`].
-    pub fn connect(
-        host: &str,
-        port: u16,
-        timeout: Duration,
-        give_up: &mut dyn FnMut() -> bool,
-    ) -> Result<Connection, ConnectError> {
-        let mut attempt = Attempt::new(timeout, give_up);
-        let addresses = attempt.resolve(host, port)?;
-        let socket = attempt.connect_to_one(&addresses)?;
-        let mut connection = Connection::from_tcp(socket.into()).map_err(ConnectError::Address)?;
-        connection.watch_over(Vigilance::HIGH);
-        Ok(connection)
-    }
-
     /// Takes over a connected TCP stream. Small packets are not held back: callers hand over
     /// what belongs together in one [`Connection::send`].
     ///
@@ -323,9 +304,9 @@ mod tests {
 
     fn pair() -> (Connection, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let ours =
-            Connection::connect("127.0.0.1", port, Duration::from_secs(5), &mut || false).unwrap();
+        let long = Duration::from_secs(5);
+        let address = listener.local_addr().unwrap();
+        let ours = Attempt::new(long, &mut || false).connect(&[address], long).unwrap();
         (ours, listener.accept().unwrap().0)
     }
 

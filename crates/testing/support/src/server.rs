@@ -38,6 +38,8 @@ pub struct ServerOptions {
     pub more: Vec<String>,
     /// The address it listens on.
     pub address: IpAddr,
+    /// The port to listen on; default: one that is free.
+    pub port: Option<u16>,
     /// Words before its command, which have to become it: `netns::Host::launcher`.
     pub launcher: Vec<String>,
     /// Its `TMPDIR`; `None`: `tmp` in its folder.
@@ -57,6 +59,7 @@ impl ServerOptions {
             allow: vec!["127.0.0.1".to_owned()],
             more: Vec::new(),
             address: Ipv4Addr::LOCALHOST.into(),
+            port: None,
             launcher: Vec::new(),
             temporary: None,
         }
@@ -91,7 +94,7 @@ impl Server {
         for compiler in &options.compilers {
             symlink("/bin/true", whitelist.join(compiler)).expect("a test can make its links");
         }
-        let port = free_port();
+        let port = options.port.unwrap_or_else(free_port);
         let distccd = match options.kind {
             Kind::Ours => program("distccd"),
             Kind::Original => {
