@@ -28,7 +28,7 @@ const BUILD_DEADLINE: Duration = Duration::from_secs(30 * 60);
 /// Builds everything, shows it, compares it, and leaves no process behind.
 pub(crate) fn run() -> Result<()> {
     debian::install(&PACKAGES)?;
-    crate::build_programs()?;
+    crate::build::run()?;
     let folder = root().join("target/demo");
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;

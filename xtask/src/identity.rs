@@ -17,7 +17,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         debian::install(&["distcc"])?;
     }
     if std::env::var_os("DISTCC_RS_BIN_DIR").is_none() {
-        crate::build_programs()?;
+        crate::build::run()?;
     }
     let show = |text: &str| eprintln!("identity: {text}");
     let summary = ::identity::run(&plan, &root().join("target/identity"), &show)?;

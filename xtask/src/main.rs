@@ -1,9 +1,11 @@
-//! The project's chores, in Rust: `cargo xtask test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`.
+//! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`.
 
+mod build;
 mod debian;
 mod demo;
 mod fuzz;
 mod identity;
+mod install;
 mod soak;
 mod soundness;
 mod test;
@@ -17,6 +19,11 @@ use anyhow::{Context, Result, ensure};
 const USAGE: &str = "\
 usage: cargo xtask CHORE
 
+  build           build all programs into target/release; distcc, where it is possible, statically
+  install [--prefix DIR] [--destdir DIR] [--no-build]
+                  build, then install below DIR (default /usr/local) programs and man pages, with
+                  /usr and /usr/local also units for systemd and their settings (/etc/conf.d);
+                  with sudo where that takes root
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
@@ -36,6 +43,8 @@ usage: cargo xtask CHORE
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let result = match words.first().map(String::as_str) {
+        Some("build") => build::run(),
+        Some("install") => install::run(&words[1..]),
         Some("test") => test::run(),
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
@@ -94,12 +103,6 @@ fn write_reasons() -> Result<()> {
 fn write_options() -> Result<()> {
     std::fs::write(root().join("docs/options.md"), compiler_args::options_page())
         .context("could not write docs/options.md")
-}
-
-/// Builds the programs that people get, for [`support::program`] to find.
-fn build_programs() -> Result<()> {
-    let packages = support::PROGRAMS.map(|name| ["--package", name]);
-    cargo(&[&["build", "--release"][..], packages.as_flattened()].concat())
 }
 
 /// The folder of the workspace.

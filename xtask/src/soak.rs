@@ -22,7 +22,7 @@ pub(crate) fn run_words(words: &[String]) -> Result<()> {
         _ => bail!("usage: cargo xtask soak [--seconds N]"),
     };
     if std::env::var_os("DISTCC_RS_BIN_DIR").is_none() {
-        crate::build_programs()?;
+        crate::build::run()?;
     }
     run(seconds)
 }

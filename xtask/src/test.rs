@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{build_programs, cargo, debian, fuzz, soak, tidy};
+use crate::{build, cargo, debian, fuzz, soak, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
 const PACKAGES: [&str; 24] = [
@@ -49,7 +49,7 @@ pub(crate) fn run() -> Result<()> {
         cargo(&[&["clippy", "--manifest-path", manifest][..], &whole].concat())?;
     }
     tidy::run()?;
-    build_programs()?;
+    build::run()?;
     cargo(&["test", "--workspace"])?;
     soak::run(soak::TEST_SECONDS)?;
     cargo(&["doc", "--workspace", "--no-deps"])?;
