@@ -198,7 +198,7 @@ pub(crate) fn put(object: &[u8], output: &Path) -> io::Result<()> {
         Err(error) => return Err(error),
     };
     let _on_signal = sys::tidy_on_signal::register(&temporary);
-    let written = file.write_all(object).and_then(|()| std::fs::rename(&temporary, output));
+    let written = file.write_all(object).and_then(|()| statedir::replace(&temporary, output));
     written.inspect_err(|_| {
         let _ = std::fs::remove_file(&temporary);
     })

@@ -5,6 +5,7 @@ use std::io;
 
 use crate::StateDir;
 use crate::folder::make_folder;
+use crate::replace;
 
 impl StateDir {
     /// The answer that was kept for `key`, if there is one. Keys should name all that the answer
@@ -24,7 +25,7 @@ impl StateDir {
         let path = self.memo_file(key);
         let temporary = path.with_extension(std::process::id().to_string());
         std::fs::write(&temporary, [key, b"\0", answer].concat())?;
-        std::fs::rename(&temporary, &path).inspect_err(|_| {
+        replace(&temporary, &path).inspect_err(|_| {
             let _ = std::fs::remove_file(&temporary);
         })
     }

@@ -93,7 +93,7 @@ impl FoundHosts {
         let temporary = self.file(&format!("hosts.{}", std::process::id()));
         let text: String = lines.iter().flat_map(|line| [line, "\n"]).collect();
         std::fs::write(&temporary, text)
-            .and_then(|()| std::fs::rename(&temporary, self.file("hosts")))
+            .and_then(|()| crate::replace(&temporary, &self.file("hosts")))
             .inspect_err(|_| {
                 let _ = std::fs::remove_file(&temporary);
             })
