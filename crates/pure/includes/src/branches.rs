@@ -105,7 +105,12 @@ fn directives(text: &[u8]) -> Option<Vec<usize>> {
             byte => {
                 is_first = false;
                 if is_of_name(byte) {
-                    name_start = Some(text[..at].len() - name.map_or(0, <[u8]>::len));
+                    name_start = Some(at - name.map_or(0, <[u8]>::len));
+                    cursor.skip_while(is_of_name);
+                } else {
+                    let says_nothing =
+                        |byte| !matches!(byte, b'\n' | b'/' | b'"' | b'\'') && !is_of_name(byte);
+                    cursor.skip_while(says_nothing);
                 }
             }
         }
@@ -116,6 +121,7 @@ fn directives(text: &[u8]) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     /// Each `@` of a text with what has to hold there.
     #[track_caller]
@@ -169,6 +175,63 @@ mod tests {
             "#else\n#if 0\n@\n#endif",
         ] {
             check(text, &["?"]);
+        }
+    }
+
+    /// Where directives begin, a byte at a time.
+    fn directives_by_bytes(text: &[u8]) -> Option<Vec<usize>> {
+        let mut found = Vec::new();
+        let mut cursor = Cursor::new(text, 0);
+        let (mut is_first, mut name_start) = (true, None);
+        while let Some(byte) = cursor.peek() {
+            let at = cursor.at();
+            cursor.next();
+            let name = name_start.take().map(|start| &text[start..at]);
+            match byte {
+                b'\n' => is_first = true,
+                byte if is_blank(byte) || byte == b'\r' => {}
+                b'/' if cursor.take(b'*') => {
+                    let mut before = 0;
+                    loop {
+                        match cursor.next()? {
+                            b'/' if before == b'*' => break,
+                            byte => before = byte,
+                        }
+                    }
+                }
+                b'/' if cursor.take(b'/') => cursor.skip_line(),
+                b'#' if is_first => {
+                    found.push(at);
+                    is_first = false;
+                }
+                b'%' if is_first && cursor.peek() == Some(b':') => return None,
+                b'"' if is_raw(text, at) => return None,
+                b'"' => {
+                    cursor.skip_quoted(b'"');
+                    is_first = false;
+                }
+                b'\'' if matches!(name, None | Some(b"L" | b"u" | b"U" | b"u8")) => {
+                    cursor.skip_quoted(b'\'');
+                    is_first = false;
+                }
+                byte => {
+                    is_first = false;
+                    if is_of_name(byte) {
+                        name_start = Some(at - name.map_or(0, <[u8]>::len));
+                    }
+                }
+            }
+        }
+        Some(found)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4000))]
+        #[test]
+        fn passing_over_many_bytes_at_once_changes_nothing(
+            text in "([#\n\\\\/*\"'aLuU8R() .\r%:?;]|\\\\\n|u8'|/\\*|\\*/|//|#if|\n#){0,40}",
+        ) {
+            prop_assert_eq!(directives(text.as_bytes()), directives_by_bytes(text.as_bytes()));
         }
     }
 }

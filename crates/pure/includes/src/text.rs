@@ -68,13 +68,24 @@ impl<'a> Cursor<'a> {
     /// Passes over the rest of a comment that `/*` began. False if it does not end.
     pub(crate) fn skip_comment(&mut self) -> bool {
         let mut was_star = false;
-        while let Some(byte) = self.next() {
+        loop {
+            if !was_star {
+                self.skip_while(|byte| byte != b'*');
+            }
+            let Some(byte) = self.next() else { return false };
             if was_star && byte == b'/' {
                 return true;
             }
             was_star = byte == b'*';
         }
-        false
+    }
+
+    /// Passes over bytes as long as they may be passed. Stops at a `\` in any case.
+    pub(crate) fn skip_while(&mut self, may_pass: impl Fn(u8) -> bool) {
+        let rest = &self.text[self.at.min(self.text.len())..];
+        let stop = rest.iter().position(|byte| *byte == b'\\' || !may_pass(*byte));
+        self.at += stop.unwrap_or(rest.len());
+        self.join();
     }
 
     /// Passes over a string or character whose first quote was taken. It does not go beyond its

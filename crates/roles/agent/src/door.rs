@@ -23,6 +23,9 @@ const MOST_CLIENTS: usize = 1024;
 /// How often to look whether it is time to go.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
+/// How often to look whether clients can still find the socket.
+const LOOK_FOR_SOCKET_EVERY: Duration = Duration::from_secs(3);
+
 /// How long clients may still talk to an agent that is to end.
 const LAST_PATIENCE: Duration = Duration::from_secs(60);
 
@@ -123,28 +126,37 @@ fn accept_all(
     can_be_found: &dyn Fn() -> bool,
 ) -> io::Result<()> {
     let mut busy_at = Instant::now();
+    let mut found_at = Instant::now();
     let crew = Crew::default();
     loop {
         let look_again = Timespec::try_from(LOOK_EVERY).ok();
         let mut ends = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
-        let _ = poll(&mut ends, look_again.as_ref());
-        match listener.accept() {
-            Ok((stream, _)) => {
-                busy_at = Instant::now();
-                if let Err(error) = admit(context, &crew, stream) {
-                    context.log(&format!("a client was turned away: {error}"));
+        if poll(&mut ends, look_again.as_ref()) != Ok(0) {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    // So it can be found.
+                    (busy_at, found_at) = (Instant::now(), Instant::now());
+                    if let Err(error) = admit(context, &crew, stream) {
+                        context.log(&format!("a client was turned away: {error}"));
+                    }
                 }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                // Too many open files: some client will go.
+                Err(_) => std::thread::sleep(LOOK_EVERY),
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            // Too many open files: some client will go.
-            Err(_) => std::thread::sleep(LOOK_EVERY),
         }
         if context.n_clients.load(Ordering::Relaxed) > 0 {
             busy_at = Instant::now();
         }
         let is_over = context.is_stopping.load(Ordering::Relaxed) || busy_at.elapsed() >= idle;
-        if is_over || !can_be_found() {
+        if is_over {
             return Ok(());
+        }
+        if found_at.elapsed() >= LOOK_FOR_SOCKET_EVERY {
+            if !can_be_found() {
+                return Ok(());
+            }
+            found_at = Instant::now();
         }
     }
 }

@@ -202,14 +202,15 @@ impl<'a> Object<'a> {
     /// `.comment` section; none for other kinds, and where `-fno-ident` keeps the compiler quiet.
     #[must_use]
     pub fn compiler_versions(&self) -> Vec<CompilerVersion> {
-        let comments = self.section(b".comment").unwrap_or_default();
+        let comments = self.section(b".comment\0").unwrap_or_default();
         comments
             .split(|byte| *byte == 0)
             .filter_map(|comment| CompilerVersion::of_comment(std::str::from_utf8(comment).ok()?))
             .collect()
     }
 
-    /// The contents of an ELF section by its name. Nothing in a damaged object makes it panic.
+    /// The contents of an ELF section by its name, which ends with a NUL; of several the last. Nothing
+    /// in a damaged object makes it panic.
     fn section(&self, name: &[u8]) -> Option<&'a [u8]> {
         let Some(ObjectKind::Elf { word, big_endian, .. }) = ObjectKind::of(self.bytes) else {
             return None;
@@ -231,11 +232,11 @@ impl<'a> Object<'a> {
             self.bytes.get(offset..offset.checked_add(size)?)
         };
         let names = contents(header(names)?)?;
-        for index in 0..count {
+        // C++ objects have thousands, and what is looked for stands behind the code.
+        for index in (0..count).rev() {
             let at = header(index)?;
             let name_at = reader.u32(at)? as usize;
-            let found = names.get(name_at..)?.split(|byte| *byte == 0).next()?;
-            if found == name {
+            if names.get(name_at..)?.starts_with(name) {
                 return contents(at);
             }
         }
