@@ -2,12 +2,12 @@
 //! says of others, and its content as it travels. Nothing is taken for true that was not looked at
 //! since a given time.
 
-use std::collections::{HashMap, HashSet};
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use includes::{Facts, FileId, Files, Found};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use wire::{Token, TokenName};
@@ -229,10 +229,10 @@ impl FileTable {
     /// which something else is by now; it may be somebody else who noticed that.
     pub(crate) fn find_change(&mut self, grounds: &Grounds, since: Instant) -> Option<Vec<u8>> {
         let mut changed = None;
+        // Whatever is looked at now is so from now on.
+        let now = Instant::now();
         for (name, id) in &grounds.files {
-            let has_changed = self.has_changed(name, since);
-            let found = self.names.get(name).map(|known| known.found);
-            if has_changed || found != Some(Found::File(*id)) {
+            if self.found_since(name, since, now) != Found::File(*id) {
                 changed.get_or_insert_with(|| name.to_vec());
             }
         }
@@ -280,38 +280,38 @@ impl FileTable {
     pub(crate) fn refresh(&mut self, name: &[u8]) {
         if let Some((name, _)) = self.names.get_key_value(name) {
             let name = Arc::clone(name);
-            self.has_changed(&name, Instant::now());
+            let now = Instant::now();
+            self.found_since(&name, now, now);
         }
     }
 
-    fn has_changed(&mut self, name: &Arc<[u8]>, since: Instant) -> bool {
-        let Some(known) = self.names.get_mut(name) else {
-            self.look(name);
-            return true;
-        };
+    /// What is at a name: looked at now, unless somebody has since `since`.
+    fn found_since(&mut self, name: &Arc<[u8]>, since: Instant, now: Instant) -> Found {
+        let Some(known) = self.names.get_mut(name) else { return self.look(name) };
+        let found = known.found;
         if known.at >= since {
-            return false;
+            return found;
         }
-        let at = Instant::now();
         let stat = stat_file(name);
         let identity = stat.as_ref().filter(|stat| is_file(stat)).map(Identity::of);
-        if identity != known.identity {
-            let was = known.found;
-            match stat {
-                Some(_) => self.put(name, stat.as_ref(), at),
-                None => self.look_anew(name),
-            };
-            if matches!(was, Found::File(_)) {
-                // Its other names.
-                self.look_again(|_, found| found == was);
+        if identity == known.identity {
+            known.at = now;
+            let Found::File(id) = found else { return found };
+            if !self.has_unseen_change(id) {
+                return found;
             }
-            return true;
+            // Where it cannot be read it is as good as none.
+            return Some(self.look(name)).filter(|is| *is != found).unwrap_or(Found::Other);
         }
-        known.at = at;
-        match known.found {
-            Found::File(id) => self.has_unseen_change(id),
-            Found::Missing | Found::Other => false,
+        let is = match stat {
+            Some(_) => self.put(name, stat.as_ref(), now),
+            None => self.look_anew(name),
+        };
+        if matches!(found, Found::File(_)) {
+            // Its other names.
+            self.look_again(|_, other| other == found);
         }
+        is
     }
 
     /// Whether a file has another content although it looks the same.

@@ -1,8 +1,8 @@
 //! What servers keep of the files that they were sent, as far as that is known.
 
-use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 
+use foldhash::{HashMap, HashMapExt, HashSet};
 use includes::FileId;
 use rustix::rand::{GetRandomFlags, getrandom};
 use wire::FileKey;

@@ -3,7 +3,6 @@
 mod listing;
 mod survey;
 
-use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
@@ -12,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use agent_wire::{Errand, Keeping, Way};
 use compiler_args::{MacroWord, Reading};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
     prerequisites,

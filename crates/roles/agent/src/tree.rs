@@ -1,9 +1,10 @@
 //! The way to a file: the folders and links that have to be there for a name to lead to it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 
+use foldhash::HashMap;
 use rustix::fs::FileType;
 
 /// How many links a name may lead through. Linux follows 40.
