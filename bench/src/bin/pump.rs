@@ -8,7 +8,8 @@
 //! Counted is everything on the client's side: the client and all that it starts, and what runs
 //! beside it and stays (agent, include server). The servers are not. Times are the kernel's own
 //! account of processes. `first` is a first build, with an agent or include server that knows
-//! nothing; `further` the mean of the builds after it.
+//! nothing, and servers that have nothing; `further` the mean of the builds after it. What ours asks a
+//! compiler and a host once, and remembers for later builds, is asked before.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -171,6 +172,9 @@ fn fetch(world: &Path) -> Result<Vec<Project>> {
 
 fn measure(project: &Project, way: &Way) -> Result<Cost> {
     let n_files = project.sources.len() as u32;
+    if way.prefix.as_deref() == Some(&program("distcc")) {
+        get_acquainted(project, way)?;
+    }
     let first = build(project, way)?;
     let mut further = Duration::ZERO;
     // The compiler here learns nothing from one build to the next.
@@ -180,6 +184,17 @@ fn measure(project: &Project, way: &Way) -> Result<Cost> {
     }
     let further = further.checked_div(n_files * n_further as u32).unwrap_or(first / n_files);
     Ok(Cost { first: first / n_files, further })
+}
+
+/// Has a client ask what it remembers of a compiler and a host, without an agent.
+fn get_acquainted(project: &Project, way: &Way) -> Result<()> {
+    let source = if project.compiler == "g++" { "empty.cc" } else { "empty.c" };
+    std::fs::write(project.folder.join(source), "")?;
+    let mut environment = way.environment.clone();
+    environment.push(("DISTCC_AGENT", "0".into()));
+    let way =
+        Way { name: way.name, prefix: way.prefix.clone(), environment, resident: no_resident };
+    compile(project, &way, source).map(drop)
 }
 
 /// Compiles every source once, and says what that cost.

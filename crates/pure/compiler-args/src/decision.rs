@@ -8,6 +8,7 @@ use crate::language::{Kind, base_name, is_cxx_driver, without_extension};
 use crate::parse::{Command, Item, Product, is_configure_test};
 use crate::server_job::server_job;
 use crate::table::Effect;
+use crate::tree_job::has_idle_word;
 use crate::{Language, Reason};
 
 /// What to do with a command.
@@ -164,8 +165,9 @@ impl Job {
 pub fn decide(words: &[OsString]) -> Decision {
     let job = Command::read(words).and_then(|command| {
         let job = job(&command)?;
-        let whole =
-            (job.preprocess.is_some() && !warns_of_linking(&command)).then(|| words.to_vec());
+        let is_for_pump =
+            job.preprocess.is_some() && !warns_of_linking(&command) && !has_idle_word(&command);
+        let whole = is_for_pump.then(|| words.to_vec());
         let job = Job { whole, ..job };
         // What our own servers refuse need not be asked for.
         match server_job(&job.remote) {
@@ -485,6 +487,10 @@ mod tests {
         assert!(job_of("clang -c a.c").whole.is_some() && job_of("gcc -lm -c a.c").whole.is_some());
         assert!(job_of("clang -lm -c a.c").whole.is_none());
         assert!(job_of("gcc -c a.i").whole.is_none());
+        for words in ["-MP", "-MG", "-MT x", "-MQ x", "-MF x.d", "-Wp,-MP", "-Wp,-DA,-MT,x"] {
+            assert!(job_of(&format!("gcc {words} -c a.c")).whole.is_none(), "{words}");
+            assert!(job_of(&format!("gcc -MD {words} -c a.c")).whole.is_some(), "{words}");
+        }
     }
 
     #[track_caller]

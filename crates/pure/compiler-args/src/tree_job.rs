@@ -227,11 +227,29 @@ fn idle_word<'a>(command: &Command<'a>) -> Option<&'a OsString> {
     command.items.iter().find_map(|item| match item {
         Item::Option { row, words, value } => match row.effect {
             Effect::DependencyFile | Effect::DependencyTarget => words.first(),
-            Effect::PreprocessorWords if value.starts_with(b"-M") => words.first(),
+            // `-MP` and its like.
+            Effect::Preprocess if is_of_dependencies(row.name.as_bytes()) => words.first(),
+            Effect::PreprocessorWords if value.split(is_comma).any(is_of_dependencies) => {
+                words.first()
+            }
             _ => None,
         },
         _ => None,
     })
+}
+
+fn is_comma(byte: &u8) -> bool {
+    *byte == b','
+}
+
+fn is_of_dependencies(word: &[u8]) -> bool {
+    word.starts_with(b"-M") || word == b"--print-missing-file-dependencies"
+}
+
+/// A word that says how dependencies are to be written, where none are: GCC gives up at it, unless it
+/// is asked for some all the same.
+pub(crate) fn has_idle_word(command: &Command<'_>) -> bool {
+    idle_word(command).is_some() && !Asked::of(command).is_ok_and(|asked| asked.any)
 }
 
 /// The folder that an option names as one to look for headers in.

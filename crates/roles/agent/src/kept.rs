@@ -11,12 +11,22 @@ use wire::FileKey;
 const MOST_SERVERS: usize = 256;
 const MOST_FILES: usize = 1 << 18;
 
+/// After how many losses a server is sent everything: several machines may share its address.
+const MOST_LOSSES: u32 = 20;
+
 /// What servers keep.
 pub(crate) struct Kept {
     /// What this agent calls itself, so that nobody else's files have its keys: nobody can guess it.
     /// `None`: nothing is kept.
     agent: Option<[u8; 16]>,
-    by_server: HashMap<SocketAddr, HashSet<FileId>>,
+    by_server: HashMap<SocketAddr, AtServer>,
+}
+
+/// What one server keeps.
+#[derive(Default)]
+struct AtServer {
+    files: HashSet<FileId>,
+    n_losses: u32,
 }
 
 /// Files that a server gets for the first time. Whether it has them is known when it has answered.
@@ -52,8 +62,8 @@ impl Kept {
 
     /// The key of a file that a server should have.
     pub(crate) fn had(&self, server: Option<SocketAddr>, file: FileId) -> Option<FileKey> {
-        let files = self.by_server.get(&server?)?;
-        if files.contains(&file) { self.key(file) } else { None }
+        let at_server = self.by_server.get(&server?)?;
+        if at_server.files.contains(&file) { self.key(file) } else { None }
     }
 
     /// Notes that a server has what it was offered.
@@ -62,7 +72,7 @@ impl Kept {
         if self.by_server.len() >= MOST_SERVERS && !self.by_server.contains_key(&server) {
             self.by_server.clear();
         }
-        let files = self.by_server.entry(server).or_default();
+        let files = &mut self.by_server.entry(server).or_default().files;
         if files.len() > MOST_FILES {
             files.clear();
         }
@@ -71,6 +81,39 @@ impl Kept {
 
     /// Notes that a server has lost what it had.
     pub(crate) fn forget(&mut self, server: SocketAddr) {
-        self.by_server.remove(&server);
+        if let Some(at_server) = self.by_server.get_mut(&server)
+            && !std::mem::take(&mut at_server.files).is_empty()
+        {
+            at_server.n_losses += 1;
+        }
+    }
+
+    /// Whether it is worth while to have a server keep files.
+    pub(crate) fn is_worth_it(&self, server: SocketAddr) -> bool {
+        self.by_server.get(&server).is_none_or(|at_server| at_server.n_losses < MOST_LOSSES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_loses_everything_again_and_again_is_sent_everything() {
+        let mut kept = Kept::new();
+        let server: SocketAddr = "10.0.0.1:3632".parse().unwrap();
+        let mut offer = Offer::to(Some(server));
+        offer.add(FileId(7));
+        for _ in 0..MOST_LOSSES {
+            assert!(kept.is_worth_it(server));
+            kept.note(&offer);
+            assert!(kept.had(Some(server), FileId(7)).is_some());
+            // Of many jobs at once each notices.
+            kept.forget(server);
+            kept.forget(server);
+            assert!(kept.had(Some(server), FileId(7)).is_none());
+        }
+        assert!(!kept.is_worth_it(server));
+        assert!(kept.is_worth_it("10.0.0.2:3632".parse().unwrap()));
     }
 }

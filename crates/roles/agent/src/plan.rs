@@ -422,7 +422,10 @@ impl Core {
             .map_err(|error| cannot_travel(&error))?;
         let mut pieces = Vec::with_capacity(1 + 3 * layout.n_entries());
         pieces.push(Piece::Head(head));
-        let server = server.filter(|_| errand.keeping != Keeping::Nothing);
+        let keeps = |server: &SocketAddr| {
+            errand.keeping != Keeping::Nothing && self.kept.is_worth_it(*server)
+        };
+        let server = server.filter(keeps);
         if let (Some(server), Keeping::Anew) = (server, errand.keeping) {
             self.kept.forget(server);
         }
