@@ -115,8 +115,12 @@ fn everything_goes_by_pump_mode_without_a_word() {
 /// How many files of each job so far the server had kept.
 fn n_kept(server: &Server) -> Vec<usize> {
     let log = server.log();
-    let told = log.lines().filter_map(|line| line.split_once(" files, ")?.1.split_once(" kept, "));
-    told.map(|(number, _)| number.parse().unwrap()).collect()
+    let told = log.lines().filter(|line| line.contains("dcc_r_many_files"));
+    told.map(|line| match line.strip_suffix(" of them kept") {
+        Some(rest) => rest.rsplit(' ').next().unwrap().parse().unwrap(),
+        None => 0,
+    })
+    .collect()
 }
 
 #[test]

@@ -156,7 +156,11 @@ impl<'a> Conversation<'a> {
                     Payload::Source(_) => ("dcc_r_file_timed", text),
                     Payload::Tree(tree) => {
                         let n_files = tree.entries.len();
-                        ("dcc_r_many_files", format!("{n_files} files, {n_kept} kept, of {text}"))
+                        let kept = match n_kept {
+                            0 => String::new(),
+                            n_kept => format!(", {n_kept} of them kept"),
+                        };
+                        ("dcc_r_many_files", format!("{n_files} files of {text}{kept}"))
                     }
                 };
                 self.context.log.write(Level::Info, place, &text);
