@@ -7,7 +7,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use crate::language::{Kind, base_name, is_cxx_driver, without_extension};
 use crate::parse::{Command, Item, Product, is_configure_test};
 use crate::server_job::server_job;
-use crate::table::Effect;
+use crate::table::{Effect, Row};
 use crate::tree_job::has_idle_word;
 use crate::{Language, Reason};
 
@@ -308,16 +308,24 @@ fn preprocess_words(command: &Command<'_>) -> Vec<OsString> {
     words
 }
 
-/// The first word that would not be sent and that Clang warns of, as unused, where the source is
-/// preprocessed already.
+/// The first word that no server would see and that the compiler has something to say of: Clang warns
+/// of what it has no use for where the source is preprocessed already, and GCC gives up at what it does
+/// not know.
 fn unused_word<'a>(command: &Command<'a>) -> Option<&'a OsStr> {
-    let is_preprocessed = command.source.is_preprocessed && is_clang(command);
-    command.items.iter().filter(|_| is_preprocessed).find_map(|item| match item {
-        Item::Option { row, words, .. } => {
-            let is_unsent =
-                matches!(row.effect, Effect::Preprocess | Effect::PreprocessorWords | Effect::Link);
-            (is_unsent || row.name == "-fmacro-prefix-map=").then_some(words[0].as_os_str())
-        }
+    let is_preprocessed = command.source.is_preprocessed;
+    let is_seen_here = |row: &Row| !is_preprocessed && !matches!(row.effect, Effect::Link);
+    let is_unsent = |row: &Row| {
+        matches!(row.effect, Effect::Preprocess | Effect::PreprocessorWords | Effect::Link)
+    };
+    // What only old ones do not know, as `-fuse-ld=lld`, is too common to stay.
+    let may_be_unknown =
+        |row: &Row| row.since.gcc.is_none_or(|version| is_preprocessed && !version.is_empty());
+    let is_told_of = |row: &Row| match is_clang(command) {
+        true => is_preprocessed && (is_unsent(row) || row.name == "-fmacro-prefix-map="),
+        false => is_unsent(row) && may_be_unknown(row) && !is_seen_here(row),
+    };
+    command.items.iter().find_map(|item| match item {
+        Item::Option { row, words, .. } => is_told_of(row).then_some(words[0].as_os_str()),
         _ => None,
     })
 }
@@ -487,6 +495,10 @@ mod tests {
         assert!(job_of("clang -c a.c").whole.is_some() && job_of("gcc -lm -c a.c").whole.is_some());
         assert!(job_of("clang -lm -c a.c").whole.is_none());
         assert!(job_of("gcc -c a.i").whole.is_none());
+        // GCC does not know the option, and would not see it on a server.
+        let stays = |command: &str| matches!(decide(&words(command)), Decision::CompileHere(_));
+        assert!(stays("g++ -cxx-isystem x -c a.ii") && !stays("g++ -isystem x -c a.ii"));
+        assert!(stays("gcc -rtlib=x -c a.c") && !stays("gcc -Wl,-x -lm -c a.c"));
         for words in ["-MP", "-MG", "-MT x", "-MQ x", "-MF x.d", "-Wp,-MP", "-Wp,-DA,-MT,x"] {
             assert!(job_of(&format!("gcc {words} -c a.c")).whole.is_none(), "{words}");
             assert!(job_of(&format!("gcc -MD {words} -c a.c")).whole.is_some(), "{words}");
