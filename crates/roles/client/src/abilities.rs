@@ -9,6 +9,7 @@ use wire::{ABILITIES_QUESTION, Abilities, Exit};
 
 use crate::Context;
 use crate::cause::Cause;
+use crate::dated;
 use crate::distribute::is_backed_off;
 use crate::remote::{Conversation, Trouble};
 
@@ -39,8 +40,7 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
         Err(trouble) => return Err(trouble),
     };
     if let Some(state) = &context.state {
-        let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-        let kept = format!("{seconds}\n{}", abilities.to_text());
+        let kept = dated::written(&abilities.to_text(), now);
         let _ = state.keep(key(spec).as_bytes(), kept.as_bytes());
     }
     Ok(abilities)
@@ -57,11 +57,10 @@ fn key(spec: &HostSpec) -> String {
 }
 
 fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {
-    let (seconds, text) = std::str::from_utf8(kept).ok()?.split_once('\n')?;
-    let asked = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))?;
+    let (age, text) = dated::read(kept, now)?;
     let abilities = Abilities::from_text(text)?;
     let limit = if abilities == Abilities::default() { NOTHING_HOLDS } else { HOLDS };
-    now.duration_since(asked).is_ok_and(|age| age < limit).then_some(abilities)
+    (age < limit).then_some(abilities)
 }
 
 fn ask(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {

@@ -12,6 +12,7 @@ mod agent;
 mod build;
 mod cause;
 mod compiler_name;
+mod dated;
 mod distribute;
 mod explain;
 mod form;

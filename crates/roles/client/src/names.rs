@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use statedir::StateDir;
 use transport::{Attempt, ConnectError, Connection, address_from_text, address_to_text};
 
-use crate::sibling;
+use crate::{dated, sibling};
 
 /// How long the addresses of a name are remembered: a build with hosts given by name is spared nearly
 /// all look-ups, and a machine that moves is lost for no more than this, if another takes its address.
@@ -130,16 +130,12 @@ impl Memo<'_> {
 
 /// Addresses as they are kept: the second, then one on each line.
 fn kept(addresses: &[SocketAddr], now: SystemTime) -> String {
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let lines = addresses.iter().map(address_to_text);
-    let lines: Vec<String> = std::iter::once(seconds.to_string()).chain(lines).collect();
-    lines.join("\n")
+    let lines: Vec<String> = addresses.iter().map(address_to_text).collect();
+    dated::written(&lines.join("\n"), now)
 }
 
 fn still_holds(kept: &[u8], now: SystemTime) -> Option<Vec<SocketAddr>> {
-    let (seconds, lines) = std::str::from_utf8(kept).ok()?.split_once('\n')?;
-    let asked = SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds.parse().ok()?))?;
-    now.duration_since(asked).ok().filter(|age| *age < HOLDS)?;
+    let (_, lines) = dated::read(kept, now).filter(|(age, _)| *age < HOLDS)?;
     let addresses: Option<Vec<_>> = lines.split('\n').map(address_from_text).collect();
     addresses.filter(|addresses| addresses.len() <= MOST_ADDRESSES)
 }
