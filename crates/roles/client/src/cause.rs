@@ -626,8 +626,12 @@ impl From<&Trouble> for Cause {
             Trouble::Wire(WireError::Truncated { .. }) => Cause::AnswerTruncated,
             Trouble::Wire(WireError::NoMemory { .. }) => Cause::OutOfMemory,
             Trouble::Wire(_) => Cause::ProtocolGarbage,
-            Trouble::Refused { lack: Some(Lack::Target), .. } => Cause::LacksTarget,
-            Trouble::Refused { lack: Some(Lack::Version), .. } => Cause::LacksVersion,
+            Trouble::Refused { exit: Exit::COMPILER_MISSING, lack: Some(Lack::Target), .. } => {
+                Cause::LacksTarget
+            }
+            Trouble::Refused {
+                exit: Exit::COMPILER_MISSING, lack: Some(Lack::Version), ..
+            } => Cause::LacksVersion,
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,
                 Exit::COMPILER_MISSING => Cause::RefusedCompiler,
