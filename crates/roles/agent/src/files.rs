@@ -368,8 +368,8 @@ impl FileTable {
             }
         }
         let newcomer = newcomer.or_else(|| is_another.then(|| name.to_vec()));
-        self.number += u64::from(newcomer.is_some());
         if newcomer.is_some() {
+            self.number += 1;
             let number = self.number;
             self.folder(name).version = number;
         }
