@@ -250,7 +250,11 @@ fn no_resident(_: &Path) -> Result<Resident> {
 
 /// The agent of a state folder, as far as there is one.
 fn agent(state: &Path) -> Result<Resident> {
-    match std::fs::read_to_string(state.join("agent/lock")) {
+    let lock = std::fs::read_dir(state.join("agent")).ok().and_then(|entries| {
+        let mut names = entries.flatten().map(|entry| entry.path());
+        names.find(|name| name.to_string_lossy().contains("/lock-"))
+    });
+    match std::fs::read_to_string(lock.unwrap_or_default()) {
         Ok(text) => Ok(Resident::Process(text.trim().parse()?)),
         Err(_) => Ok(Resident::Nothing),
     }

@@ -95,8 +95,16 @@ fn hosts(servers: &[Server; 2]) -> String {
 
 /// The process id of the world's agent.
 fn agent(world: &World) -> Option<Pid> {
-    let text = std::fs::read_to_string(world.state().join("agent/lock")).ok()?;
+    let text = std::fs::read_to_string(in_agents_folder(&world.state(), "lock-")?).ok()?;
     Pid::from_raw(text.trim().parse().ok()?)
+}
+
+/// The one file of an agent whose name begins so.
+fn in_agents_folder(state: &Path, beginning: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(state.join("agent")).ok()?;
+    let is_it =
+        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(beginning);
+    Some(entries.flatten().find(is_it)?.path())
 }
 
 #[test]
@@ -475,6 +483,41 @@ fn a_full_disk_for_the_agent_costs_no_object() {
     world.check_object("gcc", &words, "0.o");
 }
 
+/// Who sees other files at the same names has an agent of their own, which sees what is mounted later.
+#[test]
+fn what_is_mounted_over_a_header_is_what_counts() {
+    let world = World::new();
+    let server = world.server("red", &ServerOptions::new(Kind::Ours));
+    let folder = world.folder("work");
+    lay_out(&folder, 2);
+    for number in [2, 3] {
+        world.write(&format!("inc/value{number}.h"), &format!("#define VALUE {number}\n"));
+    }
+    let words = ["-Iinc", "-isystem", "sys", "-c", "1.c", "-o"];
+    let compile = [&["gcc"], &words[..], &["0.o"]].concat();
+    for _ in 0..2 {
+        assert_eq!(world.distcc(&server.host("/8"), &compile).code, 0);
+    }
+    // Time for what was just written to become old.
+    let script = format!(
+        "both() {{ {distcc} gcc {words} 1.o && gcc {words} 2.o && cmp 1.o 2.o; }} &&
+        mount --bind inc/value2.h inc/value.h && both && sleep 0.2 && both && both &&
+        mount --bind inc/value3.h inc/value.h && both && cp 1.o 3.o && {agent} --stop",
+        distcc = program("distcc").display(),
+        agent = program("distcc-agent").display(),
+        words = words.join(" ")
+    );
+    let mut command = world.command("unshare");
+    if !rustix::process::geteuid().is_root() {
+        command.args(["--user", "--map-root-user"]);
+    }
+    command.args(["--mount", "sh", "-c", &script]).env("DISTCC_HOSTS", server.host("/8"));
+    let ran = finish(&mut command);
+    assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    assert!(world.read("0.o") != world.read("3.o"));
+    assert_eq!(n_pumped(&world), 6);
+}
+
 #[test]
 fn each_user_has_an_agent_of_their_own() {
     use std::os::unix::fs::MetadataExt;
@@ -505,7 +548,9 @@ fn each_user_has_an_agent_of_their_own() {
         assert!(world.read("0.o") == object);
         std::fs::remove_file(work.join("0.o")).unwrap();
     }
-    let owner = |place: PathBuf| std::fs::metadata(place.join("agent/socket")).unwrap().uid();
+    let owner = |state: PathBuf| {
+        std::fs::metadata(in_agents_folder(&state, "socket-").unwrap()).unwrap().uid()
+    };
     let user = rustix::process::geteuid().as_raw();
     assert_eq!((owner(world.state()), owner(own)), (user, other.unwrap_or(user)));
 }

@@ -35,7 +35,7 @@ const ASK_PATIENCE: Duration = Duration::from_secs(10);
 fn place(settings: &Settings) -> io::Result<AgentPlace> {
     let opened = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref());
     let state = opened.or_else(|_| StateDir::open_temporary(&settings.temporary))?;
-    Ok(state.agent_place())
+    state.agent_place()
 }
 
 /// Asks the agent that is running.
@@ -71,6 +71,7 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     let place = place(settings)?;
     place.make()?;
     let Some(lock) = place.try_lock()? else { return Ok(()) };
+    place.tidy_up();
     // What is there belongs to an agent that was killed.
     match std::fs::remove_file(place.socket()) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

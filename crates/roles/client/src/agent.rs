@@ -35,7 +35,7 @@ impl Agent {
     /// Why there is none.
     pub(crate) fn find(context: &Context) -> io::Result<Agent> {
         let state = context.state.as_ref();
-        let place = state.ok_or_else(|| io::Error::other("no state folder"))?.agent_place();
+        let place = state.ok_or_else(|| io::Error::other("no state folder"))?.agent_place()?;
         let stream = match place.connect() {
             Ok(stream) => stream,
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => return Err(error),
