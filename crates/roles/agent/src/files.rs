@@ -14,6 +14,7 @@ use wire::{Token, TokenName};
 
 use crate::identity::Identity;
 use crate::names::{absolute, folder_of};
+use crate::watch::{Trail, Watch};
 
 /// The largest file that is sent.
 const LARGEST: u64 = 64 << 20;
@@ -35,13 +36,51 @@ pub(crate) struct FileTable {
     clock: u64,
     /// A file that changed, or could not be read, while it was being looked at.
     disturbed: Option<Vec<u8>>,
+    watch: Watch,
 }
 
 /// What was at a name.
 struct Known {
     found: Found,
     identity: Option<Identity>,
+    looked: Looked,
+}
+
+/// When something was looked at.
+#[derive(Clone, Copy)]
+struct Looked {
     at: Instant,
+    /// The watch's generation then, where it is watched.
+    generation: Option<u64>,
+}
+
+impl Looked {
+    fn at(at: Instant) -> Looked {
+        Looked { at, generation: None }
+    }
+}
+
+/// What need not be looked at again: what was looked at since a time, and what has been watched since
+/// it was.
+#[derive(Clone, Copy)]
+struct Since {
+    at: Instant,
+    generation: u64,
+}
+
+impl Since {
+    fn is_before(&self, looked: Looked) -> bool {
+        looked.at >= self.at || looked.generation == Some(self.generation)
+    }
+}
+
+/// What came of looking again at what an answer rests on.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    /// A name at which something else is by now; it may be somebody else who noticed that.
+    pub(crate) changed: Option<Vec<u8>>,
+    /// Whether nothing of it need be looked at again as long as the watch's generation stays.
+    pub(crate) is_watched: bool,
 }
 
 struct Folder {
@@ -51,7 +90,7 @@ struct Folder {
     identity: Option<Identity>,
     /// Whether a change since then would show.
     is_settled: bool,
-    at: Instant,
+    looked: Looked,
     /// What was looked for there, and is no file.
     missing: HashSet<Arc<[u8]>>,
 }
@@ -60,7 +99,7 @@ struct Folder {
 struct Passage {
     /// `None` where no folder is, or a link to one.
     number: Option<Number>,
-    at: Instant,
+    looked: Looked,
 }
 
 /// Device and inode.
@@ -89,6 +128,13 @@ struct Content {
     used: u64,
 }
 
+impl Content {
+    /// Whether a change since it was read would show.
+    fn is_certain(&self) -> bool {
+        self.unsettled.is_none()
+    }
+}
+
 impl FileTable {
     pub(crate) fn new(most_body_bytes: usize) -> FileTable {
         FileTable {
@@ -102,6 +148,7 @@ impl FileTable {
             most_body_bytes,
             clock: 0,
             disturbed: None,
+            watch: Watch::after(0),
         }
     }
 
@@ -114,7 +161,9 @@ impl FileTable {
     pub(crate) fn keep_small(&mut self, most_names: usize) -> bool {
         let is_too_large = self.names.len() > most_names;
         if is_too_large {
-            *self = FileTable { number: self.number, ..FileTable::new(self.most_body_bytes) };
+            let watch = Watch::after(self.watch.generation());
+            let number = self.number;
+            *self = FileTable { number, watch, ..FileTable::new(self.most_body_bytes) };
         }
         is_too_large
     }
@@ -166,7 +215,9 @@ impl FileTable {
             (None, Some(_)) => Found::Other,
             (None, None) => Found::Missing,
         };
-        self.names.insert(Arc::clone(name), Known { found, identity, at });
+        self.watch.heed(name);
+        let looked = Looked::at(at);
+        self.names.insert(Arc::clone(name), Known { found, identity, looked });
         if identity.is_none() {
             self.folder(folder_of(name)).missing.insert(Arc::clone(name));
         }
@@ -197,7 +248,9 @@ impl FileTable {
             let (identity, is_settled) = look_at_folder(name);
             self.number += 1;
             let version = self.number;
-            let folder = Folder { version, identity, is_settled, at, missing: HashSet::new() };
+            self.watch.heed_all(name);
+            let looked = Looked::at(at);
+            let folder = Folder { version, identity, is_settled, looked, missing: HashSet::new() };
             self.folders.insert(name.into(), folder);
         }
         self.folders.get_mut(name).unwrap_or_else(|| unreachable!("it was just put there"))
@@ -214,8 +267,24 @@ impl FileTable {
             return passage.number;
         }
         let (at, number) = (Instant::now(), number_of_folder(name));
-        self.passages.insert(name.into(), Passage { number, at });
+        self.watch.heed_all(name);
+        self.passages.insert(name.into(), Passage { number, looked: Looked::at(at) });
         number
+    }
+
+    /// Takes note of the changes that the kernel has told of. Gives what stays the same until the next.
+    pub(crate) fn catch_up(&mut self) -> u64 {
+        self.watch.catch_up()
+    }
+
+    /// Watches all that names lead through, and the files where they end, from now on; or says that
+    /// this cannot be had.
+    pub(crate) fn follow<'a>(
+        &mut self,
+        trail: &Trail,
+        files: impl Iterator<Item = &'a [u8]>,
+    ) -> bool {
+        self.watch.follow(trail, files)
     }
 
     /// A name as it is kept here, and what is there.
@@ -225,39 +294,48 @@ impl FileTable {
         (kept.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)), found)
     }
 
-    /// Looks again at what an answer rests on, as far as nobody has since `since`. Gives a name at
-    /// which something else is by now; it may be somebody else who noticed that.
-    pub(crate) fn find_change(&mut self, grounds: &Grounds, since: Instant) -> Option<Vec<u8>> {
-        let mut changed = None;
+    /// Looks again at what an answer rests on, as far as nobody has since `since`. `is_watched`: all
+    /// of it has been watched since then at least.
+    pub(crate) fn look_over(
+        &mut self,
+        grounds: &Grounds,
+        since: Instant,
+        is_watched: bool,
+    ) -> Seen {
+        let generation = self.watch.generation();
+        let since = Since { at: since, generation };
         // Whatever is looked at now is so from now on.
-        let now = Instant::now();
+        let now = Looked { at: Instant::now(), generation: is_watched.then_some(generation) };
+        let mut seen = Seen { changed: None, is_watched };
         for (name, id) in &grounds.files {
             if self.found_since(name, since, now) != Found::File(*id) {
-                changed.get_or_insert_with(|| name.to_vec());
+                seen.changed.get_or_insert_with(|| name.to_vec());
             }
+            seen.is_watched &= self.is_certain(*id);
         }
         for (folder, version) in &grounds.folders {
-            let newcomer = self.find_newcomer(folder, since);
+            let newcomer = self.find_newcomer(folder, since, now);
             if newcomer.is_some() || self.folder_version(folder) != *version {
-                changed.get_or_insert_with(|| newcomer.unwrap_or_else(|| folder.to_vec()));
+                seen.changed.get_or_insert_with(|| newcomer.unwrap_or_else(|| folder.to_vec()));
             }
         }
         for (folder, number) in &grounds.passages {
-            if self.look_at_passage(folder, since) != Some(*number) {
-                changed.get_or_insert_with(|| folder.to_vec());
+            if self.look_at_passage(folder, since, now) != Some(*number) {
+                seen.changed.get_or_insert_with(|| folder.to_vec());
             }
         }
-        changed
+        seen
     }
 
-    fn look_at_passage(&mut self, name: &Arc<[u8]>, since: Instant) -> Option<Number> {
+    fn look_at_passage(&mut self, name: &Arc<[u8]>, since: Since, now: Looked) -> Option<Number> {
         let known = self.passages.get(name);
-        if let Some(known) = known.filter(|known| known.at >= since) {
+        if let Some(known) = known.filter(|known| since.is_before(known.looked)) {
             return known.number;
         }
         let was = known.and_then(|known| known.number);
-        let (at, number) = (Instant::now(), number_of_folder(name));
-        self.passages.insert(Arc::clone(name), Passage { number, at });
+        let number = number_of_folder(name);
+        self.watch.heed_all(name);
+        self.passages.insert(Arc::clone(name), Passage { number, looked: now });
         if number != was {
             let leads_through = |other: &[u8]| {
                 other.strip_prefix(&name[..]).is_some_and(|rest| rest.starts_with(b"/"))
@@ -281,22 +359,27 @@ impl FileTable {
         if let Some((name, _)) = self.names.get_key_value(name) {
             let name = Arc::clone(name);
             let now = Instant::now();
-            self.found_since(&name, now, now);
+            let since = Since { at: now, generation: self.watch.generation() };
+            self.found_since(&name, since, Looked::at(now));
         }
     }
 
     /// What is at a name: looked at now, unless somebody has since `since`.
-    fn found_since(&mut self, name: &Arc<[u8]>, since: Instant, now: Instant) -> Found {
+    fn found_since(&mut self, name: &Arc<[u8]>, since: Since, now: Looked) -> Found {
         let Some(known) = self.names.get_mut(name) else { return self.look(name) };
         let found = known.found;
-        if known.at >= since {
+        if since.is_before(known.looked) {
             return found;
         }
         let stat = stat_file(name);
         let identity = stat.as_ref().filter(|stat| is_file(stat)).map(Identity::of);
         if identity == known.identity {
-            known.at = now;
-            let Found::File(id) = found else { return found };
+            let Found::File(id) = found else {
+                known.looked = now;
+                return found;
+            };
+            let is_certain = self.contents.get(&id).is_some_and(Content::is_certain);
+            known.looked = if is_certain { now } else { Looked::at(now.at) };
             if !self.has_unseen_change(id) {
                 return found;
             }
@@ -304,7 +387,7 @@ impl FileTable {
             return Some(self.look(name)).filter(|is| *is != found).unwrap_or(Found::Other);
         }
         let is = match stat {
-            Some(_) => self.put(name, stat.as_ref(), now),
+            Some(_) => self.put(name, stat.as_ref(), now.at),
             None => self.look_anew(name),
         };
         if matches!(found, Found::File(_)) {
@@ -344,17 +427,16 @@ impl FileTable {
     }
 
     /// Looks for files that were missing in a folder and are there now.
-    fn find_newcomer(&mut self, name: &Arc<[u8]>, since: Instant) -> Option<Vec<u8>> {
+    fn find_newcomer(&mut self, name: &Arc<[u8]>, since: Since, now: Looked) -> Option<Vec<u8>> {
         let folder = self.folder(name);
-        if folder.at >= since {
+        if since.is_before(folder.looked) {
             return None;
         }
-        let at = Instant::now();
         let (identity, is_settled) = look_at_folder(name);
         let is_same = identity == folder.identity && folder.is_settled;
         let number = |identity: Option<Identity>| identity.map(|identity| identity.number());
         let is_another = number(identity) != number(folder.identity);
-        (folder.identity, folder.is_settled, folder.at) = (identity, is_settled, at);
+        (folder.identity, folder.is_settled, folder.looked) = (identity, is_settled, now);
         if is_same {
             return None;
         }
@@ -363,7 +445,7 @@ impl FileTable {
         for name in missing {
             let stat = stat_file(&name);
             let was = self.names.get(&name).map(|known| known.found);
-            if was != Some(self.put(&name, stat.as_ref(), at)) {
+            if was != Some(self.put(&name, stat.as_ref(), now.at)) {
                 newcomer.get_or_insert_with(|| name.to_vec());
             }
         }
@@ -426,10 +508,15 @@ impl FileTable {
         }
     }
 
-    /// Whether a content that was read is certainly the only one that looks like that.
+    /// Whether a content is certainly the only one that looks like that.
+    fn is_certain(&self, id: FileId) -> bool {
+        self.contents.get(&id).is_some_and(Content::is_certain)
+    }
+
+    /// Whether a content was read and is certainly the only one that looks like that.
     pub(crate) fn is_settled(&self, id: FileId) -> bool {
         let content = self.contents.get(&id);
-        content.is_some_and(|content| content.body.is_some() && content.unsettled.is_none())
+        content.is_some_and(|content| content.body.is_some() && content.is_certain())
     }
 
     /// The content of a file as it travels.

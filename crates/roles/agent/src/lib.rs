@@ -23,6 +23,7 @@ mod search;
 mod setting;
 mod settings;
 mod tree;
+mod watch;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;

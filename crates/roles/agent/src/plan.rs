@@ -2,10 +2,13 @@
 
 mod listing;
 mod survey;
+#[cfg(test)]
+mod tests;
 
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,12 +21,13 @@ use includes::{
 };
 use wire::{FileKey, Token, TokenName};
 
-use crate::files::{FileTable, Grounds};
+use crate::files::{FileTable, Grounds, Seen};
 use crate::kept::{Kept, Offer};
 use crate::names::absolute;
 use crate::search::search;
 use crate::setting::{Key, Setting, SettingTable};
 use crate::tree::{Places, Tree};
+use crate::watch::Trail;
 pub(crate) use survey::{Copied, Survey};
 use survey::{Headers, Remarks};
 
@@ -94,12 +98,27 @@ pub(crate) struct Layout {
     names: HashSet<Arc<[u8]>>,
     /// What it depends on.
     grounds: Grounds,
+    /// What the names of that lead through.
+    trail: Trail,
+    /// The watch's generation since which all of that is watched; 0 before.
+    generation: AtomicU64,
 }
 
 impl Layout {
     /// How many files, links and folders there are.
     pub(crate) fn n_entries(&self) -> usize {
         self.entries.len()
+    }
+
+    /// Where the files are, without links and detours.
+    fn places(&self) -> impl Iterator<Item = &[u8]> {
+        let files = self.entries.iter().filter(|(_, id)| id.is_some());
+        files.map(|(entry, _)| &entry[Token::LEN..])
+    }
+
+    /// Whether all that it depends on is watched, and nothing was heard of a change since.
+    fn is_unchanged(&self, generation: u64) -> bool {
+        self.generation.load(Ordering::Relaxed) == generation
     }
 }
 
@@ -196,7 +215,6 @@ impl Knowledge {
 
     /// Whether what a compiler has read, as a dependency file tells it, was sent and is the same.
     pub(crate) fn judge(&self, plan: &Plan, folder: &[u8], dependencies: &[u8]) -> Judgment {
-        let now = Instant::now();
         let layout = &plan.layout;
         let mut core = self.core();
         // The server has answered, so it had all of it.
@@ -207,7 +225,7 @@ impl Knowledge {
                 return Judgment::Missed(name);
             }
         }
-        match core.files.find_change(&layout.grounds, now) {
+        match core.find_change(layout) {
             Some(name) => {
                 core.forget();
                 Judgment::Changed(name)
@@ -224,6 +242,20 @@ impl Core {
         let Some(end) = self.places.route(name).map(|route| route.end) else { return false };
         let is_it = |(entry, id): &Entry| id.is_some() && entry[Token::LEN..] == end;
         layout.entries.iter().any(is_it)
+    }
+
+    /// Looks whether anything is not as it was sent any more, and watches it from now on.
+    fn find_change(&mut self, layout: &Layout) -> Option<Vec<u8>> {
+        let generation = self.files.catch_up();
+        if layout.is_unchanged(generation) {
+            return None;
+        }
+        let is_watched = self.files.follow(&layout.trail, layout.places());
+        let seen = self.files.look_over(&layout.grounds, Instant::now(), is_watched);
+        if seen.is_watched && seen.changed.is_none() {
+            layout.generation.store(generation, Ordering::Relaxed);
+        }
+        seen.changed
     }
 
     /// Forgets what names mean, when a file or folder has changed.
@@ -295,7 +327,12 @@ impl Core {
                 changed = name;
                 continue;
             }
-            if let Some(name) = self.files.find_change(&layout.grounds, since) {
+            let generation = self.files.catch_up();
+            let seen = match layout.is_unchanged(generation) {
+                true => Seen::default(),
+                false => self.files.look_over(&layout.grounds, since, false),
+            };
+            if let Some(name) = seen.changed {
                 self.forget();
                 changed = name;
                 continue;
@@ -365,6 +402,7 @@ impl Core {
         let mut names = HashSet::with_capacity(closure.files.len());
         let mut passages: HashSet<Vec<u8>> = HashSet::new();
         let mut tree: Tree<FileId> = Tree::new();
+        let mut trail = Trail::default();
         for name in &closure.files {
             let (name, found) = self.files.look_up(&absolute(name));
             let Found::File(id) = found else { return Err(gone(&name)) };
@@ -388,6 +426,7 @@ impl Core {
             } else {
                 files.push((Arc::clone(&name), id));
             }
+            trail.add(&route);
             tree.add_file(route, id);
             names.insert(name);
         }
@@ -398,6 +437,9 @@ impl Core {
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
             tree.add_folder(route);
         }
+        for name in folders.iter().map(|name| &name[..]).chain([&key.folder[..]]) {
+            trail.add_folder(name, &mut self.places);
+        }
         let version = |name: Arc<[u8]>| (Arc::clone(&name), self.files.folder_version(&name));
         let folders = folders.into_iter().map(version).collect();
         let mut ways = Vec::with_capacity(passages.len());
@@ -406,7 +448,8 @@ impl Core {
             ways.push((name.into(), number));
         }
         let grounds = Grounds { files, folders, passages: ways };
-        Ok(Layout { entries: entries(&tree)?, names, grounds })
+        let generation = AtomicU64::new(0);
+        Ok(Layout { entries: entries(&tree)?, names, grounds, trail, generation })
     }
 
     /// Gathers what is sent.

@@ -53,6 +53,11 @@ impl Places {
         route
     }
 
+    /// Whether a folder is at a path without links.
+    pub(crate) fn is_folder(&mut self, path: &[u8]) -> bool {
+        path.is_empty() || *self.place(path) == Place::Folder
+    }
+
     fn walk(&mut self, name: &[u8]) -> Option<Route> {
         let mut route = Route::default();
         let mut left: Vec<Vec<u8>> = parts(name).rev().map(<[u8]>::to_vec).collect();
@@ -120,7 +125,7 @@ fn true_name(link: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The parts of a name that lead somewhere.
-fn parts(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+pub(crate) fn parts(name: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
     name.split(|byte| *byte == b'/').filter(|part| !part.is_empty() && *part != b".")
 }
 
