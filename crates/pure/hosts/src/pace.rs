@@ -11,6 +11,9 @@ const FACTOR: u32 = 4;
 /// What a job costs that has no source to speak of, in bytes of source.
 const BASE_BYTES: u64 = 64 << 10;
 
+/// How long a pace need not be noted again that says much the same.
+const FRESH: Duration = Duration::from_secs(60);
+
 /// A pace is forgotten after this time.
 const LIFE: Duration = Duration::from_secs(24 * 3600);
 
@@ -42,6 +45,16 @@ impl Pace {
         let Some(older) = older.filter(|older| older.is_known(self.noted)) else { return self };
         let (old, new) = (older.nanoseconds_per_byte, self.nanoseconds_per_byte);
         Pace { nanoseconds_per_byte: new.max(old - old / 8 + new / 8), noted: self.noted }
+    }
+
+    /// Whether this pace of one job says something that the kept one does not: a note is a file.
+    #[must_use]
+    pub fn is_news(self, older: Option<Pace>) -> bool {
+        older.is_none_or(|older| {
+            let is_slower = self.nanoseconds_per_byte / 9 * 8 > older.nanoseconds_per_byte;
+            let age = self.noted.checked_sub(older.noted);
+            is_slower || age.is_none_or(|age| age >= FRESH)
+        })
     }
 
     /// After which silence a host is suspected to do nothing at all, for a source of `n_bytes`.
@@ -117,6 +130,17 @@ mod tests {
         check(Some(pace(20, MEGABYTE)), 0, 1000, 10);
         check(Some(pace(20, MEGABYTE)), MEGABYTE, 1000 + 24 * 3600, 10);
         check(Some(pace(20, MEGABYTE)), usize::MAX, 0, 18_446_744_073 * 4 + 3);
+    }
+
+    #[test]
+    fn much_the_same_is_no_news_for_a_minute() {
+        let (slow, slower, slowest) = (pace(20, MEGABYTE), pace(22, MEGABYTE), pace(30, MEGABYTE));
+        let later = |seconds| Pace { noted: slow.noted + self::seconds(seconds), ..slow };
+        assert!(slow.is_news(None) && slowest.is_news(Some(slow)));
+        assert!(!slower.is_news(Some(slow)) && !slow.is_news(Some(slowest)));
+        assert!(!later(59).is_news(Some(slow)) && later(60).is_news(Some(slow)));
+        // The clock was set back.
+        assert!(slow.is_news(Some(later(1))));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use transport::{Connection, Patience, Sent};
 
 use crate::Context;
-use crate::plan::{Doubt, Judgment, Plan};
+use crate::plan::{Doubt, Judgment, Piece, Plan};
 
 /// How long a client may say nothing: its server may compile for hours, and the client's end is seen
 /// when it comes.
@@ -77,7 +77,7 @@ impl<'a> Conversation<'a> {
             if let Some(message) = take_message(&mut self.arrived).map_err(invalid)? {
                 return Ok(Some(message));
             }
-            let mut buffer = [0; 64 << 10];
+            let mut buffer = [0; 16 << 10];
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(2))];
             let mut ancillary = RecvAncillaryBuffer::new(&mut space);
             let mut slices = [IoSliceMut::new(&mut buffer)];
@@ -121,7 +121,7 @@ impl<'a> Conversation<'a> {
         let mut client = ClientWatch { stream: &self.stream, said: Instant::now() };
         let mut n_bytes = 0;
         for pieces in plan.pieces.chunks(MOST_PIECES) {
-            let slices: Vec<&[u8]> = pieces.iter().map(|piece| plan.bytes(piece)).collect();
+            let slices: Vec<&[u8]> = pieces.iter().map(Piece::bytes).collect();
             let text = match connection.send(&slices, &mut client) {
                 Ok(Sent::Everything) => {
                     n_bytes += slices.iter().map(|slice| slice.len() as u64).sum::<u64>();
@@ -215,7 +215,7 @@ mod tests {
 
     impl World {
         fn new() -> World {
-            let context = Arc::new(Context::new(1 << 20));
+            let context = Arc::new(Context::new(1 << 20).unwrap());
             let client = World::connect(&context);
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let folder = tempfile::tempdir().unwrap();

@@ -23,7 +23,7 @@ const MOST_CLIENTS: usize = 1024;
 /// How often to look whether it is time to go.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// How often to look whether clients can still find the socket.
+/// How often to look whether clients can still find the socket, and whether there are any.
 const LOOK_FOR_SOCKET_EVERY: Duration = Duration::from_secs(3);
 
 /// How long clients may still talk to an agent that is to end.
@@ -87,7 +87,7 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     // For people who look for it.
     let _ = lock.set_len(0);
     let _ = writeln!(&lock, "{}", std::process::id());
-    let context = Arc::new(Context::new(settings.most_body_bytes));
+    let context = Arc::new(Context::new(settings.most_body_bytes)?);
     context.log(&format!("serving at {}", place.socket().display()));
     let served = accept_all(&context, &listener, settings.idle, &|| place.is_reached_by(&lock));
     // What is there by now may be another agent's.
@@ -128,10 +128,12 @@ fn accept_all(
 ) -> io::Result<()> {
     let mut busy_at = Instant::now();
     let mut found_at = Instant::now();
+    let look_every = LOOK_FOR_SOCKET_EVERY.min(idle / 4).max(Duration::from_millis(10));
     let crew = Crew::default();
     loop {
-        let look_again = Timespec::try_from(LOOK_EVERY).ok();
-        let mut ends = [PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN)];
+        let look_again = Timespec::try_from(look_every).ok();
+        let mut ends = [listener.as_fd(), context.bell.as_fd()]
+            .map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN));
         if poll(&mut ends, look_again.as_ref()) != Ok(0) {
             match listener.accept() {
                 Ok((stream, _)) => {

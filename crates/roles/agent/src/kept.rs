@@ -46,6 +46,19 @@ impl Offer {
     }
 }
 
+/// The files that a server should have.
+pub(crate) struct Had<'a> {
+    agent: [u8; 16],
+    files: &'a HashSet<FileId>,
+}
+
+impl Had<'_> {
+    /// The key of a file, if it is one of them.
+    pub(crate) fn key(&self, file: FileId) -> Option<FileKey> {
+        self.files.contains(&file).then(|| FileKey::new(self.agent, file.0))
+    }
+}
+
 impl Kept {
     /// Nothing yet.
     pub(crate) fn new() -> Kept {
@@ -60,10 +73,9 @@ impl Kept {
         Some(FileKey::new(self.agent?, file.0))
     }
 
-    /// The key of a file that a server should have.
-    pub(crate) fn had(&self, server: Option<SocketAddr>, file: FileId) -> Option<FileKey> {
-        let at_server = self.by_server.get(&server?)?;
-        if at_server.files.contains(&file) { self.key(file) } else { None }
+    /// The files that a server should have.
+    pub(crate) fn had_by(&self, server: SocketAddr) -> Option<Had<'_>> {
+        Some(Had { agent: self.agent?, files: &self.by_server.get(&server)?.files })
     }
 
     /// Notes that a server has what it was offered.
@@ -104,14 +116,15 @@ mod tests {
         let server: SocketAddr = "10.0.0.1:3632".parse().unwrap();
         let mut offer = Offer::to(Some(server));
         offer.add(FileId(7));
+        let has = |kept: &Kept| kept.had_by(server).is_some_and(|had| had.key(FileId(7)).is_some());
         for _ in 0..MOST_LOSSES {
             assert!(kept.is_worth_it(server));
             kept.note(&offer);
-            assert!(kept.had(Some(server), FileId(7)).is_some());
+            assert!(has(&kept));
             // Of many jobs at once each notices.
             kept.forget(server);
             kept.forget(server);
-            assert!(kept.had(Some(server), FileId(7)).is_none());
+            assert!(!has(&kept));
         }
         assert!(!kept.is_worth_it(server));
         assert!(kept.is_worth_it("10.0.0.2:3632".parse().unwrap()));

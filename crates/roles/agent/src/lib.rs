@@ -27,13 +27,15 @@ mod watch;
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
-use std::io::Write as _;
+use std::io::{self, Write as _};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use plan::Knowledge;
+use rustix::event::{EventfdFlags, eventfd};
 pub use settings::Settings;
 
 /// What all conversations share.
@@ -45,11 +47,13 @@ struct Context {
     n_sent_bytes: AtomicU64,
     n_doubts: AtomicU64,
     is_stopping: AtomicBool,
+    /// Rings when it is to stop.
+    bell: OwnedFd,
 }
 
 impl Context {
-    fn new(most_body_bytes: usize) -> Context {
-        Context {
+    fn new(most_body_bytes: usize) -> io::Result<Context> {
+        Ok(Context {
             knowledge: Knowledge::new(most_body_bytes),
             started: Instant::now(),
             n_clients: AtomicUsize::new(0),
@@ -57,7 +61,8 @@ impl Context {
             n_sent_bytes: AtomicU64::new(0),
             n_doubts: AtomicU64::new(0),
             is_stopping: AtomicBool::new(false),
-        }
+            bell: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+        })
     }
 
     fn status(&self) -> String {
@@ -76,6 +81,8 @@ impl Context {
 
     fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        // One that cannot ring has rung.
+        let _ = rustix::io::write(&self.bell, &1_u64.to_ne_bytes());
     }
 
     /// Writes a line to the log, which is the standard error of a process in the background.

@@ -19,7 +19,7 @@ use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
     prerequisites,
 };
-use wire::{FileKey, Token, TokenName};
+use wire::{Token, TokenName};
 
 use crate::files::{FileTable, Grounds, Seen};
 use crate::kept::{Kept, Offer};
@@ -66,24 +66,45 @@ pub(crate) struct Plan {
 
 /// A piece of a request.
 pub(crate) enum Piece {
-    Head(Vec<u8>),
-    /// The beginning of an entry of the layout, or a whole one.
-    Entry(usize),
-    /// The key of a content: before it, or in its place.
-    Key([u8; Token::LEN + FileKey::LEN]),
+    /// What stands before a content, and after the one before it.
+    Between(Vec<u8>),
     /// The content of a file.
     Body(Arc<[u8]>),
 }
 
-impl Plan {
-    /// What travels of a piece.
-    pub(crate) fn bytes<'a>(&'a self, piece: &'a Piece) -> &'a [u8] {
-        match piece {
-            Piece::Head(bytes) => bytes,
-            Piece::Entry(number) => &self.layout.entries[*number].0,
-            Piece::Key(bytes) => bytes,
+impl Piece {
+    /// What travels.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        match self {
+            Piece::Between(bytes) => bytes,
             Piece::Body(bytes) => bytes,
         }
+    }
+}
+
+/// Puts a request together.
+struct Pieces {
+    done: Vec<Piece>,
+    between: Vec<u8>,
+}
+
+impl Pieces {
+    fn after(head: Vec<u8>) -> Pieces {
+        Pieces { done: Vec::new(), between: head }
+    }
+
+    fn add(&mut self, bytes: &[u8]) {
+        self.between.extend_from_slice(bytes);
+    }
+
+    fn add_body(&mut self, body: Arc<[u8]>) {
+        self.done.push(Piece::Between(std::mem::take(&mut self.between)));
+        self.done.push(Piece::Body(body));
+    }
+
+    fn all(mut self) -> Vec<Piece> {
+        self.done.push(Piece::Between(self.between));
+        self.done
     }
 }
 
@@ -100,6 +121,8 @@ pub(crate) struct Layout {
     grounds: Grounds,
     /// What the names of that lead through.
     trail: Trail,
+    /// What a compiler has read, as far as that is known to be among the files: the text told last.
+    approved: Mutex<Vec<u8>>,
     /// The watch's generation since which all of that is watched; 0 before.
     generation: AtomicU64,
 }
@@ -219,11 +242,15 @@ impl Knowledge {
         let mut core = self.core();
         // The server has answered, so it had all of it.
         core.kept.note(&plan.offer);
-        for name in prerequisites(dependencies) {
-            let name = absolute(folder, &name);
-            if !layout.names.contains(&name[..]) && !core.is_sent(layout, &name) {
-                return Judgment::Missed(name);
+        let mut approved = layout.approved.lock().unwrap_or_else(PoisonError::into_inner);
+        if **approved != *dependencies {
+            for name in prerequisites(dependencies) {
+                let name = absolute(folder, &name);
+                if !layout.names.contains(&name[..]) && !core.is_sent(layout, &name) {
+                    return Judgment::Missed(name);
+                }
             }
+            *approved = dependencies.to_vec();
         }
         match core.find_change(layout) {
             Some(name) => {
@@ -449,7 +476,8 @@ impl Core {
         }
         let grounds = Grounds { files, folders, passages: ways };
         let generation = AtomicU64::new(0);
-        Ok(Layout { entries: entries(&tree)?, names, grounds, trail, generation })
+        let approved = Mutex::default();
+        Ok(Layout { entries: entries(&tree)?, names, grounds, trail, approved, generation })
     }
 
     /// Gathers what is sent.
@@ -463,8 +491,7 @@ impl Core {
         let words = sent_words(errand, setting, &layout)?;
         let head = wire::encode_tree_head(&errand.folder, &words, layout.n_entries())
             .map_err(|error| cannot_travel(&error))?;
-        let mut pieces = Vec::with_capacity(1 + 3 * layout.n_entries());
-        pieces.push(Piece::Head(head));
+        let mut pieces = Pieces::after(head);
         let keeps = |server: &SocketAddr| {
             errand.keeping != Keeping::Nothing && self.kept.is_worth_it(*server)
         };
@@ -473,24 +500,25 @@ impl Core {
             self.kept.forget(server);
         }
         let mut offer = Offer::to(server);
-        for (number, (name, id)) in layout.entries.iter().enumerate() {
-            pieces.push(Piece::Entry(number));
+        let had = server.and_then(|server| self.kept.had_by(server));
+        for (entry, id) in &layout.entries {
+            pieces.add(entry);
             let Some(id) = *id else { continue };
-            if let Some(key) = self.kept.had(server, id) {
-                pieces.push(Piece::Key(wire::encode_kept(&key)));
+            if let Some(key) = had.as_ref().and_then(|had| had.key(id)) {
+                pieces.add(&wire::encode_kept(&key));
                 continue;
             }
-            let body = self.files.body(id).ok_or_else(|| gone(name))?;
+            let body = self.files.body(id).ok_or_else(|| gone(entry))?;
             if server.is_some()
                 && self.files.is_settled(id)
                 && let Some(key) = self.kept.key(id)
             {
-                pieces.push(Piece::Key(wire::encode_keep(&key)));
+                pieces.add(&wire::encode_keep(&key));
                 offer.add(id);
             }
-            pieces.push(Piece::Body(body));
+            pieces.add_body(body);
         }
-        Ok(Plan { pieces, layout, offer })
+        Ok(Plan { pieces: pieces.all(), layout, offer })
     }
 
     /// Gathers what is sent to a server that lays the files out below a folder of its own.
@@ -506,24 +534,24 @@ impl Core {
         let n_entries = survey.files.len() + survey.links.len() + survey.folders.len();
         let head = wire::encode_tree_head(&errand.folder, &words, n_entries)
             .map_err(|error| cannot_travel(&error))?;
-        let mut pieces = vec![Piece::Head(head)];
+        let mut pieces = Pieces::after(head);
         for (name, target) in &survey.links {
             let link = wire::encode_tree_link(name, target);
-            pieces.push(Piece::Head(link.map_err(|error| cannot_travel(&error))?));
+            pieces.add(&link.map_err(|error| cannot_travel(&error))?);
         }
         for folder in &survey.folders {
             let file = wire::encode_tree_file(&[folder, FOLDER_MARK].concat(), b"");
-            pieces.push(Piece::Head(file.map_err(|error| cannot_travel(&error))?));
+            pieces.add(&file.map_err(|error| cannot_travel(&error))?);
         }
         for (copied, content) in survey.files {
             let content = content.ok_or_else(|| gone(&copied.place))?;
             let token = |name, length: usize| Token { name, param: length as u32 }.encode();
             let name = token(TokenName::Name, copied.place.len());
             let file = token(TokenName::File, content.len());
-            pieces.push(Piece::Head([&name[..], &copied.place, &file].concat()));
-            pieces.push(Piece::Body(content));
+            pieces.add(&[&name[..], &copied.place, &file].concat());
+            pieces.add_body(content);
         }
-        Ok(Plan { pieces, layout: settled.layout, offer: Offer::to(None) })
+        Ok(Plan { pieces: pieces.all(), layout: settled.layout, offer: Offer::to(None) })
     }
 }
 

@@ -72,8 +72,11 @@ impl<'a> Listening<'a> {
     pub(crate) fn note_answer(&self, silence: Duration) {
         let Some(pace) = Pace::of(silence, self.n_bytes, now()) else { return };
         if let Some(state) = self.state {
-            let text = pace.after(self.recall()).to_text();
-            let _ = state.keep(self.key().as_bytes(), text.as_bytes());
+            let older = self.recall();
+            if pace.is_news(older) {
+                let text = pace.after(older).to_text();
+                let _ = state.keep(self.key().as_bytes(), text.as_bytes());
+            }
         }
     }
 

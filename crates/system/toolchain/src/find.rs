@@ -107,12 +107,25 @@ impl Finder {
         if Some(id(metadata)) == self.own {
             return true;
         }
-        let is_link = program.symlink_metadata().is_ok_and(|found| found.is_symlink());
-        is_link
-            && program
-                .canonicalize()
-                .is_ok_and(|target| target.file_name() == Some(OsStr::new("distcc")))
+        last_link(program).is_some_and(|target| target.file_name() == Some(OsStr::new("distcc")))
     }
+}
+
+/// How many links in a row Linux follows.
+const MOST_LINKS: usize = 40;
+
+/// What stands in the last of the links that a name leads to; `None` where it is no link.
+fn last_link(name: &Path) -> Option<PathBuf> {
+    let mut target = std::fs::read_link(name).ok()?;
+    let mut at = name.to_owned();
+    for _ in 1..MOST_LINKS {
+        at = at.parent().unwrap_or(Path::new("")).join(&target);
+        match std::fs::read_link(&at) {
+            Ok(further) => target = further,
+            Err(_) => break,
+        }
+    }
+    Some(target)
 }
 
 fn id(metadata: &Metadata) -> (u64, u64) {

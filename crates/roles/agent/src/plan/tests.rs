@@ -83,7 +83,7 @@ impl World {
 }
 
 fn text(plan: Result<Plan, Doubt>) -> Result<Vec<u8>, Doubt> {
-    plan.map(|plan| plan.pieces.iter().flat_map(|piece| plan.bytes(piece).to_vec()).collect())
+    plan.map(|plan| plan.pieces.iter().flat_map(|piece| piece.bytes().to_vec()).collect())
 }
 
 #[test]
