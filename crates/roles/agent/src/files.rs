@@ -157,6 +157,11 @@ impl FileTable {
         (self.names.len(), self.body_bytes)
     }
 
+    /// How many places are watched, and how often something was heard that may matter.
+    pub(crate) fn watched(&self) -> (usize, u64) {
+        self.watch.size()
+    }
+
     /// Forgets everything, when it has become too much.
     pub(crate) fn keep_small(&mut self, most_names: usize) -> bool {
         let is_too_large = self.names.len() > most_names;

@@ -76,6 +76,9 @@ impl Context {
         let _ = writeln!(text, "jobs left to the preprocessor: {}", number(&self.n_doubts));
         let _ = writeln!(text, "names known: {n_names}");
         let _ = writeln!(text, "bytes of files kept: {body_bytes}");
+        let (n_watched, n_heard) = self.knowledge.watched();
+        let _ = writeln!(text, "files and folders watched: {n_watched}");
+        let _ = writeln!(text, "changes heard of: {n_heard}");
         text
     }
 

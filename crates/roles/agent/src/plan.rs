@@ -212,6 +212,11 @@ impl Knowledge {
         self.core().files.size()
     }
 
+    /// How many places are watched, and how often something was heard that may matter.
+    pub(crate) fn watched(&self) -> (usize, u64) {
+        self.core().files.watched()
+    }
+
     /// What is to be sent for a job, to a server at this address, if it has one.
     pub(crate) fn plan(&self, errand: &Errand, server: Option<SocketAddr>) -> Result<Plan, Doubt> {
         let (reading, setting) = self.read(errand)?;

@@ -164,6 +164,11 @@ impl Watch {
         self.generation
     }
 
+    /// How many places are watched, and how often something was heard that may matter.
+    pub(crate) fn size(&self) -> (usize, u64) {
+        (self.eye.as_ref().map_or(0, |eye| eye.watched.len()), self.generation - 1)
+    }
+
     /// Has the events of a name count from now on, in its folder.
     pub(crate) fn heed(&mut self, name: &[u8]) {
         self.heeded.add(name);
