@@ -1,7 +1,7 @@
 //! Which branch of which conditionals each line of a text is in.
 
 use crate::condition::{Condition, Test};
-use crate::text::{Cursor, is_blank, is_of_name, is_raw};
+use crate::text::{Cursor, is_blank, is_raw, name_before};
 
 /// The branches of a text: from where on which condition holds.
 #[derive(Debug)]
@@ -34,14 +34,14 @@ fn read(text: &[u8]) -> Option<Vec<(usize, Condition)>> {
         cursor.skip_blanks();
         let word = cursor.name();
         cursor.skip_blanks();
-        let test = match word.as_slice() {
+        let test = match word.as_ref() {
             b"if" | b"elif" => Test::read(&mut cursor),
             b"ifdef" | b"elifdef" => name_test(&mut cursor),
             b"ifndef" | b"elifndef" => name_test(&mut cursor).not(),
             b"else" | b"endif" => Test::UNKNOWN,
             _ => continue,
         };
-        let tried = match word.as_slice() {
+        let tried = match word.as_ref() {
             b"if" | b"ifdef" | b"ifndef" => {
                 open.last().map_or(Condition::Maybe, |(_, branch)| branch.clone())
             }
@@ -72,11 +72,9 @@ fn directives(text: &[u8]) -> Option<Vec<usize>> {
     let mut found = Vec::new();
     let mut cursor = Cursor::new(text, 0);
     let mut is_first = true;
-    let mut name_start = None;
     while let Some(byte) = cursor.peek() {
         let at = cursor.at();
         cursor.next();
-        let name = name_start.take().map(|start| &text[start..at]);
         match byte {
             b'\n' => is_first = true,
             byte if is_blank(byte) || byte == b'\r' => {}
@@ -97,21 +95,17 @@ fn directives(text: &[u8]) -> Option<Vec<usize>> {
                 cursor.skip_quoted(b'"');
                 is_first = false;
             }
-            // Behind other names it separates digits, or is an apostrophe.
-            b'\'' if matches!(name, None | Some(b"L" | b"u" | b"U" | b"u8")) => {
-                cursor.skip_quoted(b'\'');
+            b'\'' => {
                 is_first = false;
-            }
-            byte => {
-                is_first = false;
-                if is_of_name(byte) {
-                    name_start = Some(at - name.map_or(0, <[u8]>::len));
-                    cursor.skip_while(is_of_name);
-                } else {
-                    let says_nothing =
-                        |byte| !matches!(byte, b'\n' | b'/' | b'"' | b'\'') && !is_of_name(byte);
-                    cursor.skip_while(says_nothing);
+                // Behind other names it separates digits, or is an apostrophe.
+                match name_before(text, at)? {
+                    b"" | b"L" | b"u" | b"U" | b"u8" => cursor.skip_quoted(b'\''),
+                    _ => {}
                 }
+            }
+            _ => {
+                is_first = false;
+                cursor.skip_words();
             }
         }
     }
@@ -121,6 +115,7 @@ fn directives(text: &[u8]) -> Option<Vec<usize>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::text::is_of_name;
     use proptest::prelude::*;
 
     /// Each `@` of a text with what has to hold there.
@@ -199,7 +194,11 @@ mod tests {
                         }
                     }
                 }
-                b'/' if cursor.take(b'/') => cursor.skip_line(),
+                b'/' if cursor.take(b'/') => {
+                    while cursor.peek().is_some_and(|byte| byte != b'\n') {
+                        cursor.next();
+                    }
+                }
                 b'#' if is_first => {
                     found.push(at);
                     is_first = false;
@@ -210,6 +209,7 @@ mod tests {
                     cursor.skip_quoted(b'"');
                     is_first = false;
                 }
+                b'\'' if name_before(text, at).is_none() => return None,
                 b'\'' if matches!(name, None | Some(b"L" | b"u" | b"U" | b"u8")) => {
                     cursor.skip_quoted(b'\'');
                     is_first = false;

@@ -164,7 +164,7 @@ fn words(cursor: &mut Cursor<'_>) -> Option<Vec<Word>> {
                 words.push(Word::Number { is_zero });
             }
             Some(byte) if is_of_name(byte) => {
-                words.push(Word::Name(cursor.name()));
+                words.push(Word::Name(cursor.name().into_owned()));
                 // A letter written by its number goes on with the name.
                 if cursor.peek() == Some(b'\\') {
                     return None;

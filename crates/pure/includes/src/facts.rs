@@ -224,14 +224,14 @@ impl Scan<'_> {
         }
         let mut cursor = Cursor::new(self.text, at + n_sign);
         cursor.skip_blanks();
-        match cursor.name().as_slice() {
+        match cursor.name().as_ref() {
             b"include" | b"import" => self.operand(at, IncludeKind::First, &mut cursor),
             b"include_next" => self.operand(at, IncludeKind::Next, &mut cursor),
             b"pragma" => self.pragma(at, &mut cursor),
             b"embed" if is_code(self.text, at) => self.doubt(at, Doubt::Embed),
             b"define" => {
                 cursor.skip_blanks();
-                self.defines.add(cursor.name(), self.branches.at(at));
+                self.defines.add(cursor.name().into_owned(), self.branches.at(at));
             }
             _ => {}
         }
@@ -243,7 +243,7 @@ impl Scan<'_> {
         let first = cursor.name();
         cursor.skip_blanks();
         let second = cursor.name();
-        let doubt = match (first.as_slice(), second.as_slice()) {
+        let doubt = match (first.as_ref(), second.as_ref()) {
             (b"clang", b"module") => Doubt::Module,
             (b"GCC", b"dependency" | b"pch_preprocess") => Doubt::Pragma,
             (b"include_alias" | b"hdrstop", _) | (b"clang", b"include_alias") => Doubt::Pragma,
@@ -261,7 +261,7 @@ impl Scan<'_> {
         }
         let mut cursor = Cursor::new(self.text, at);
         let word = cursor.name();
-        if !matches!(word.as_slice(), b"import" | b"module") {
+        if !matches!(word.as_ref(), b"import" | b"module") {
             return;
         }
         cursor.skip_blanks();
@@ -269,7 +269,7 @@ impl Scan<'_> {
             cursor.peek().is_some_and(|byte| is_of_name(byte) || b"<\":;".contains(&byte));
         // What is declared, assigned or called has another sign behind the word or the next one.
         let names_it = match cursor.peek() {
-            Some(b'<' | b'"') => word == b"import",
+            Some(b'<' | b'"') => *word == *b"import",
             _ => {
                 let _ = cursor.name();
                 cursor.skip_blanks();
@@ -297,7 +297,7 @@ impl Scan<'_> {
 
     /// A name that a macro stands for.
     fn computed(&mut self, at: usize, kind: IncludeKind, cursor: &mut Cursor<'_>) {
-        let name = cursor.name();
+        let name = cursor.name().into_owned();
         cursor.skip_blanks();
         if !is_code(self.text, at) {
             return;
@@ -313,7 +313,7 @@ impl Scan<'_> {
     /// question at all has no parenthesis behind it.
     fn has_include(&mut self, at: usize) {
         let mut cursor = Cursor::new(self.text, at);
-        let kind = match cursor.name().as_slice() {
+        let kind = match cursor.name().as_ref() {
             b"__has_include" | b"__has_include__" => IncludeKind::First,
             b"__has_include_next" | b"__has_include_next__" => IncludeKind::Next,
             _ => return,
@@ -360,11 +360,11 @@ pub fn definitions(text: &[u8], name: &[u8]) -> Definitions {
     let mut found = Definitions::default();
     for at in memchr::memmem::find_iter(text, b"define") {
         let mut cursor = Cursor::new(text, at);
-        if cursor.name() != b"define" || !is_behind_sign(&text[..at]) {
+        if *cursor.name() != *b"define" || !is_behind_sign(&text[..at]) {
             continue;
         }
         cursor.skip_blanks();
-        if cursor.name() != name {
+        if *cursor.name() != *name {
             continue;
         }
         if cursor.peek() == Some(b'(') {
@@ -416,7 +416,7 @@ pub fn operand_of_value(value: &[u8]) -> Option<Operand> {
     let operand = match cursor.peek()? {
         b'"' => cursor.next().and_then(|_| cursor.up_to(b'"')).map(Operand::Quoted),
         b'<' => cursor.next().and_then(|_| cursor.up_to(b'>')).map(Operand::Angled),
-        byte if is_of_name(byte) => Some(Operand::Macro(cursor.name())),
+        byte if is_of_name(byte) => Some(Operand::Macro(cursor.name().into_owned())),
         _ => None,
     }?;
     cursor.skip_blanks();

@@ -1,5 +1,7 @@
 //! Reading source as the preprocessor does, as far as the names of included files need it.
 
+use std::borrow::Cow;
+
 /// Reads bytes of source with joined lines joined: a backslash before the end of a line, blanks
 /// between the two included, is no byte of the source (C11 5.1.1.2, phase 2; GCC and Clang allow
 /// the blanks).
@@ -70,7 +72,7 @@ impl<'a> Cursor<'a> {
         let mut was_star = false;
         loop {
             if !was_star {
-                self.skip_while(|byte| byte != b'*');
+                self.skip_to(b'*');
             }
             let Some(byte) = self.next() else { return false };
             if was_star && byte == b'/' {
@@ -80,12 +82,24 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Passes over bytes as long as they may be passed. Stops at a `\` in any case.
-    pub(crate) fn skip_while(&mut self, may_pass: impl Fn(u8) -> bool) {
-        let rest = &self.text[self.at.min(self.text.len())..];
-        let stop = rest.iter().position(|byte| *byte == b'\\' || !may_pass(*byte));
-        self.at += stop.unwrap_or(rest.len());
+    /// Goes on to a byte, or to a `\` before it.
+    fn skip_to(&mut self, wanted: u8) {
+        let rest = self.rest();
+        self.at += memchr::memchr2(wanted, b'\\', rest).unwrap_or(rest.len());
         self.join();
+    }
+
+    /// Passes over what begins and ends nothing: up to the end of the line, or what may begin a comment, a
+    /// string or a character. Stops at a `\` in any case.
+    pub(crate) fn skip_words(&mut self) {
+        let rest = self.rest();
+        let rest = &rest[..memchr::memchr3(b'\n', b'/', b'\\', rest).unwrap_or(rest.len())];
+        self.at += memchr::memchr2(b'"', b'\'', rest).unwrap_or(rest.len());
+        self.join();
+    }
+
+    fn rest(&self) -> &'a [u8] {
+        &self.text[self.at.min(self.text.len())..]
     }
 
     /// Passes over a string or character whose first quote was taken. It does not go beyond its
@@ -103,19 +117,27 @@ impl<'a> Cursor<'a> {
 
     /// Goes on to the end of the line.
     pub(crate) fn skip_line(&mut self) {
+        self.skip_to(b'\n');
         while self.peek().is_some_and(|byte| byte != b'\n') {
             self.next();
+            self.skip_to(b'\n');
         }
     }
 
     /// Takes the name that stands here; empty if there is none.
-    pub(crate) fn name(&mut self) -> Vec<u8> {
+    pub(crate) fn name(&mut self) -> Cow<'a, [u8]> {
+        let rest = self.rest();
+        let length = rest.iter().position(|byte| !is_of_name(*byte)).unwrap_or(rest.len());
+        if rest.get(length) != Some(&b'\\') {
+            self.at += length;
+            return Cow::Borrowed(&rest[..length]);
+        }
         let mut name = Vec::new();
         while let Some(byte) = self.peek().filter(|byte| is_of_name(*byte)) {
             name.push(byte);
             self.next();
         }
-        name
+        Cow::Owned(name)
     }
 
     /// Takes everything up to `end`, and `end`. `None` where the line ends before.
@@ -207,6 +229,18 @@ pub(crate) fn is_raw(text: &[u8], at: usize) -> bool {
     is_raw_prefix(&text[start..at])
 }
 
+/// The name that ends at `at`; `None` where a joint of lines stands before it, and perhaps more of it
+/// before that.
+pub(crate) fn name_before(text: &[u8], at: usize) -> Option<&[u8]> {
+    let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
+    let is_joint = text[..start].strip_suffix(b"\n").is_some_and(|line| {
+        let line = line.strip_suffix(b"\r").unwrap_or(line);
+        let end = line.iter().rposition(|byte| !is_blank(*byte));
+        end.is_some_and(|end| line[end] == b'\\')
+    });
+    if is_joint { None } else { Some(&text[start..at]) }
+}
+
 /// Whether a quote behind this name begins a raw string.
 pub(crate) fn is_raw_prefix(name: &[u8]) -> bool {
     matches!(name, b"R" | b"LR" | b"uR" | b"UR" | b"u8R")
@@ -219,7 +253,7 @@ mod tests {
     #[test]
     fn lines_are_joined() {
         let mut cursor = Cursor::new(b"in\\\ncl\\ \t\r\nude x", 0);
-        assert_eq!(cursor.name(), b"include");
+        assert_eq!(*cursor.name(), *b"include");
     }
 
     #[test]

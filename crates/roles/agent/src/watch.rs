@@ -218,19 +218,27 @@ impl Watch {
             found.is_ok_and(|found| found.as_bytes() == &target[..])
         };
         // Each folder after the one that it lies in: whatever is exchanged from then on is seen.
-        trail.folders.iter().all(|folder| eye.watch(folder, FOLDER_EVENTS, heeded))
+        trail.folders.iter().all(|folder| eye.watch(folder, folder_events, heeded))
             && trail.links.iter().all(is_same)
-            && files.into_iter().all(|file| eye.watch(file, FILE_EVENTS, heeded))
+            && files.into_iter().all(|file| eye.watch(file, |_| FILE_EVENTS, heeded))
     }
 }
 
-/// What is told of a folder: what comes and goes in it. That something is written there, its files
-/// tell.
-const FOLDER_EVENTS: WatchFlags = WatchFlags::CREATE
+/// What is told of a folder: what comes and goes in it, and who may enter it. That something is written
+/// there, its files tell. A folder in which everybody has files, such as `/tmp`, stays open: to be told of that,
+/// the kernel would have to mark each of the thousands of names that it knows there, which takes it
+/// many milliseconds.
+fn folder_events(folder: &[u8]) -> WatchFlags {
+    let found = rustix::fs::lstat(folder);
+    let is_everybodys =
+        found.is_ok_and(|found| Mode::from_raw_mode(found.st_mode).contains(Mode::SVTX));
+    if is_everybodys { COMES_AND_GOES } else { COMES_AND_GOES.union(WatchFlags::ATTRIB) }
+}
+
+const COMES_AND_GOES: WatchFlags = WatchFlags::CREATE
     .union(WatchFlags::DELETE)
     .union(WatchFlags::MOVED_FROM)
     .union(WatchFlags::MOVED_TO)
-    .union(WatchFlags::ATTRIB)
     .union(WatchFlags::DELETE_SELF)
     .union(WatchFlags::MOVE_SELF)
     .union(WatchFlags::ONLYDIR)
@@ -272,7 +280,12 @@ impl Eye {
     }
 
     /// Watches a place from now on, or says that this cannot be had.
-    fn watch(&mut self, place: &[u8], wanted: WatchFlags, heeded: &mut Heeded) -> bool {
+    fn watch(
+        &mut self,
+        place: &[u8],
+        wanted: fn(&[u8]) -> WatchFlags,
+        heeded: &mut Heeded,
+    ) -> bool {
         if self.watched.contains(place) {
             return true;
         }
@@ -280,7 +293,8 @@ impl Eye {
             return false;
         }
         heeded.add(place);
-        let is_watched = is_whole(place) && inotify::add_watch(&self.events, place, wanted).is_ok();
+        let is_watched =
+            is_whole(place) && inotify::add_watch(&self.events, place, wanted(place)).is_ok();
         let places = if is_watched { &mut self.watched } else { &mut self.refused };
         places.insert(place.into());
         is_watched

@@ -243,13 +243,13 @@ impl Reader<'_, '_> {
     fn directive(&mut self, top: &mut Vec<Item>) {
         self.cursor.skip_blanks();
         let word = self.cursor.name();
-        match word.as_slice() {
+        match word.as_ref() {
             b"if" => {
                 let test = self.test();
                 self.begin(top, test);
             }
             b"ifdef" | b"ifndef" => {
-                let test = self.test_name(word == b"ifdef");
+                let test = self.test_name(*word == *b"ifdef");
                 self.begin(top, test);
             }
             b"elif" => {
@@ -382,10 +382,10 @@ impl Reader<'_, '_> {
     fn pragma(&mut self) -> Option<Item> {
         self.cursor.skip_blanks();
         let word = self.cursor.name();
-        if word == b"once" {
+        if *word == *b"once" {
             return Some(Item::Once);
         }
-        let is_push = match word.as_slice() {
+        let is_push = match word.as_ref() {
             b"push_macro" => true,
             b"pop_macro" => false,
             _ => return None,

@@ -112,7 +112,7 @@ fn token(cursor: &mut Cursor<'_>, first: u8, spelling: &mut Vec<u8>) -> Kind {
         b'.' if second.is_some_and(|byte| byte.is_ascii_digit()) => number(cursor, spelling),
         byte if byte.is_ascii_digit() => number(cursor, spelling),
         byte if is_of_name(byte) => {
-            *spelling = cursor.name();
+            *spelling = cursor.name().into_owned();
             match cursor.peek() {
                 // No name of a file needs a raw string.
                 Some(b'"') if is_raw_prefix(spelling) => {
