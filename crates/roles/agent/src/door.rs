@@ -68,6 +68,7 @@ pub(crate) fn ask(settings: &Settings, request: &Request) -> io::Result<String> 
 /// Serves the clients of this user, until it has been idle for long or is told to end. Returns at once
 /// where another agent does already.
 pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> {
+    sys::heap::grow_in_large_steps();
     let place = place(settings)?;
     place.make()?;
     let Some(lock) = place.try_lock()? else { return Ok(()) };

@@ -14,6 +14,7 @@ use wire::{Token, TokenName};
 
 use crate::identity::Identity;
 use crate::names::{absolute, folder_of};
+use crate::tree::Places;
 use crate::watch::{Trail, Watch};
 
 /// The largest file that is sent.
@@ -174,8 +175,12 @@ impl FileTable {
     }
 
     /// The files as a compiler sees them that works in `folder`.
-    pub(crate) fn seen_from<'a>(&'a mut self, folder: &'a [u8]) -> View<'a> {
-        View { table: self, folder }
+    pub(crate) fn seen_from<'a>(
+        &'a mut self,
+        folder: &'a [u8],
+        places: &'a mut Places,
+    ) -> View<'a> {
+        View { table: self, folder, places }
     }
 
     /// The file whose looking-at failed since this was asked last.
@@ -294,6 +299,9 @@ impl FileTable {
 
     /// A name as it is kept here, and what is there.
     pub(crate) fn look_up(&mut self, name: &[u8]) -> (Arc<[u8]>, Found) {
+        if let Some((name, known)) = self.names.get_key_value(name) {
+            return (Arc::clone(name), known.found);
+        }
         let found = self.look(name);
         let kept = self.names.get_key_value(name);
         (kept.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)), found)
@@ -541,6 +549,7 @@ fn packed(text: &[u8]) -> Arc<[u8]> {
 pub(crate) struct View<'a> {
     table: &'a mut FileTable,
     folder: &'a [u8],
+    places: &'a mut Places,
 }
 
 impl Files for View<'_> {
@@ -550,12 +559,11 @@ impl Files for View<'_> {
 
     fn true_name(&mut self, name: &[u8]) -> Vec<u8> {
         let absolute = absolute(self.folder, name);
-        let true_name = std::fs::canonicalize(std::path::Path::new(
-            <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(&absolute),
-        ));
-        true_name.map_or(absolute, |name| {
-            std::os::unix::ffi::OsStringExt::into_vec(name.into_os_string())
-        })
+        match self.places.route(&absolute) {
+            Some(route) if route.end.is_empty() => b"/".to_vec(),
+            Some(route) => route.end.clone(),
+            None => absolute,
+        }
     }
 
     fn facts(&mut self, file: FileId) -> Arc<Facts> {
@@ -617,9 +625,11 @@ fn read(name: &[u8]) -> io::Result<(Vec<u8>, Identity)> {
     if !is_file(&stat) || size > LARGEST {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut text = Vec::with_capacity(size as usize + 1);
+    let mut text = vec![0; size as usize + 1];
     let mut file = std::fs::File::from(file);
-    file.by_ref().take(LARGEST + 1).read_to_end(&mut text)?;
+    // Of a file, less than was asked for is all.
+    let n_bytes = file.read(&mut text)?;
+    text.truncate(n_bytes);
     let identity = Identity::of(&stat);
     if text.len() as u64 != size || Identity::of(&rustix::fs::fstat(&file)?) != identity {
         return Err(io::Error::other("it changed while it was read"));

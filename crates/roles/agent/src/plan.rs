@@ -271,8 +271,8 @@ impl Core {
     /// Whether a file was sent, whichever name leads to it. Clang tells a folder by the first name that
     /// it met.
     fn is_sent(&mut self, layout: &Layout, name: &[u8]) -> bool {
-        let Some(end) = self.places.route(name).map(|route| route.end) else { return false };
-        let is_it = |(entry, id): &Entry| id.is_some() && entry[Token::LEN..] == end;
+        let Some(route) = self.places.route(name) else { return false };
+        let is_it = |(entry, id): &Entry| id.is_some() && entry[Token::LEN..] == route.end;
         layout.entries.iter().any(is_it)
     }
 
@@ -394,7 +394,7 @@ impl Core {
 
     fn closure(&mut self, key: &GroupKey, compile: &Compile) -> Arc<Closure> {
         let group = self.groups.entry(key.clone()).or_insert_with(|| Group::new(key));
-        group.scanner.closure(compile, &mut self.files.seen_from(&key.folder))
+        group.scanner.closure(compile, &mut self.files.seen_from(&key.folder, &mut self.places))
     }
 
     /// How the files of a closure are laid out.
@@ -433,6 +433,7 @@ impl Core {
         let mut files: Vec<(Arc<[u8]>, FileId)> = Vec::with_capacity(closure.files.len());
         let mut names = HashSet::with_capacity(closure.files.len());
         let mut passages: HashSet<Vec<u8>> = HashSet::new();
+        let mut ends: HashSet<Arc<[u8]>> = HashSet::new();
         let mut tree: Tree<FileId> = Tree::new();
         let mut trail = Trail::default();
         for name in &closure.files {
@@ -445,6 +446,8 @@ impl Core {
                     text: format!("{} is made by the kernel", String::from_utf8_lossy(&name)),
                 });
             }
+            trail.add(&route);
+            tree.add_file(&route, id);
             // Where no link is on the way, one name of the file tells of all.
             if route.links.is_empty() && route.end[..] != name[..] {
                 let (end, found) = self.files.look_up(&route.end);
@@ -454,20 +457,18 @@ impl Core {
                     self.files.disturb(&name);
                 }
                 passages.extend(route.folders.iter().cloned());
-                files.push((end, id));
+                if ends.insert(Arc::clone(&end)) {
+                    files.push((end, id));
+                }
             } else {
                 files.push((Arc::clone(&name), id));
             }
-            trail.add(&route);
-            tree.add_file(route, id);
             names.insert(name);
         }
-        files.sort_unstable();
-        files.dedup();
         for name in searched().chain([&key.folder]) {
             let name = absolute(name);
             let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
-            tree.add_folder(route);
+            tree.add_folder(&route);
         }
         for name in folders.iter().map(|name| &name[..]).chain([&key.folder[..]]) {
             trail.add_folder(name, &mut self.places);

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::sync::Arc;
 
 use foldhash::HashMap;
 use rustix::fs::FileType;
@@ -14,7 +15,7 @@ const MOST_LINKS: usize = 40;
 #[derive(Default)]
 pub(crate) struct Places {
     known: HashMap<Vec<u8>, Place>,
-    routes: HashMap<Vec<u8>, Option<Route>>,
+    routes: HashMap<Vec<u8>, Option<Arc<Route>>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,11 +45,11 @@ impl Places {
 
     /// The way that an absolute name leads; `None` where links go round in circles, or the way leads
     /// through something that is no folder.
-    pub(crate) fn route(&mut self, name: &[u8]) -> Option<Route> {
+    pub(crate) fn route(&mut self, name: &[u8]) -> Option<Arc<Route>> {
         if let Some(known) = self.routes.get(name) {
             return known.clone();
         }
-        let route = self.walk(name);
+        let route = self.walk(name).map(Arc::new);
         self.routes.insert(name.to_vec(), route.clone());
         route
     }
@@ -143,19 +144,22 @@ impl<F> Tree<F> {
     }
 
     /// Adds a file, with the way to it.
-    pub(crate) fn add_file(&mut self, route: Route, file: F) {
-        self.files.insert(route.end, file);
-        self.links.extend(route.links);
-        self.folders.extend(route.folders);
+    pub(crate) fn add_file(&mut self, route: &Route, file: F) {
+        self.files.insert(route.end.clone(), file);
+        self.add_way(route);
     }
 
     /// Adds a folder that has to be there, with the way to it.
-    pub(crate) fn add_folder(&mut self, route: Route) {
+    pub(crate) fn add_folder(&mut self, route: &Route) {
         if !route.end.is_empty() {
-            self.folders.insert(route.end);
+            self.folders.insert(route.end.clone());
         }
-        self.links.extend(route.links);
-        self.folders.extend(route.folders);
+        self.add_way(route);
+    }
+
+    fn add_way(&mut self, route: &Route) {
+        self.links.extend(route.links.iter().cloned());
+        self.folders.extend(route.folders.iter().cloned());
     }
 
     /// The folders that are not there because of a file in them.
@@ -198,7 +202,8 @@ mod tests {
         // The link's own way leaves a folder too.
         assert_eq!(route.folders, [at("c"), at("a/b")]);
         let route = places.route(&at("./c//y.h")).unwrap();
-        assert_eq!((route.end, route.links), (at("a/x.h"), vec![(at("c/y.h"), at("a/x.h"))]));
+        assert_eq!(route.end, at("a/x.h"));
+        assert_eq!(route.links, [(at("c/y.h"), at("a/x.h"))]);
         assert_eq!(places.route(&at("round/x")), None);
         assert_eq!(places.route(&at("a/x.h/y")), None);
         assert_eq!(places.route(b"/..").unwrap().end, b"");
@@ -208,10 +213,10 @@ mod tests {
     fn folders_with_files_need_no_mention() {
         let mut tree = Tree::new();
         let route = |end: &[u8]| Route { end: end.to_vec(), ..Route::default() };
-        tree.add_file(route(b"/a/b/x.h"), ());
-        tree.add_folder(route(b"/a"));
-        tree.add_folder(route(b"/a/c"));
-        tree.add_folder(route(b""));
+        tree.add_file(&route(b"/a/b/x.h"), ());
+        tree.add_folder(&route(b"/a"));
+        tree.add_folder(&route(b"/a/c"));
+        tree.add_folder(&route(b""));
         assert_eq!(tree.empty_folders().collect::<Vec<_>>(), [b"/a/c"]);
     }
 }

@@ -95,12 +95,19 @@ enum News {
 pub(crate) struct Trail {
     folders: BTreeSet<Vec<u8>>,
     links: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// The folder that was added last.
+    last: Vec<u8>,
 }
 
 impl Trail {
     /// Adds the way to a file.
     pub(crate) fn add(&mut self, route: &Route) {
-        self.add_folders_of(&route.end);
+        // Files of a folder come one after another as a rule.
+        let folder = folder_of(&route.end);
+        if self.last != folder {
+            self.last = folder.to_vec();
+            self.add_folders_of(&route.end);
+        }
         for (link, target) in &route.links {
             self.add_folders_of(link);
             if !self.links.contains_key(link) {

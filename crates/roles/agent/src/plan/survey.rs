@@ -226,7 +226,7 @@ impl Core {
             if known.is_some_and(|(other, _)| *other != shown) {
                 with_two_names.get_or_insert(name);
             }
-            tree.add_file(route, (shown, id));
+            tree.add_file(&route, (shown, id));
         }
         if let Some(name) = with_two_names
             && self.finds_remark(key, closure, |remark| remark.shows_name)?
@@ -252,7 +252,7 @@ impl Core {
         let mut operands = Vec::new();
         let mut is_computed = false;
         for (_, id) in tree.files.values() {
-            let facts = self.files.seen_from(&key.folder).facts(*id);
+            let facts = self.files.seen_from(&key.folder, &mut self.places).facts(*id);
             operands.extend(facts.includes.iter().map(|(include, _)| include.operand.clone()));
             is_computed |=
                 facts.doubts.iter().any(|(told, _)| *told == includes::Doubt::ComputedInclude);
@@ -316,7 +316,7 @@ impl Core {
             let Found::File(id) = self.files.look(&absolute(&key.folder, file)) else {
                 return Err(gone(file));
             };
-            let mut files = self.files.seen_from(&key.folder);
+            let mut files = self.files.seen_from(&key.folder, &mut self.places);
             if files.facts(id).defines.iter().any(|(defined, _)| defined == name) {
                 values.extend(includes::definitions(&files.text(id), name).values);
             }
@@ -341,7 +341,7 @@ impl Core {
             let remark = match self.remarks.known.get(&id) {
                 Some(remark) => *remark,
                 None => {
-                    let text = self.files.seen_from(&key.folder).text(id);
+                    let text = self.files.seen_from(&key.folder, &mut self.places).text(id);
                     if let Some(name) = self.files.take_disturbed() {
                         return Err(gone(&name));
                     }
@@ -366,7 +366,7 @@ impl Core {
         let mut ends = Vec::new();
         for name in &own.folders {
             if self.files.folder_number(name).is_some() {
-                ends.push(self.places.route(name).ok_or_else(|| gone(name))?.end);
+                ends.push(self.places.route(name).ok_or_else(|| gone(name))?.end.clone());
             }
         }
         let is_outermost = |end: &&Vec<u8>| !ends.iter().any(|other| lies_below(end, other));
@@ -385,9 +385,10 @@ impl Core {
             if ends.contains(&route.end) && !is_linked(&route.end) {
                 return Err(system_folder(name));
             }
-            tree.add_folder(route);
+            tree.add_folder(&route);
         }
-        tree.add_folder(self.places.route(&key.folder).ok_or_else(|| gone(&key.folder))?);
+        let route = self.places.route(&key.folder).ok_or_else(|| gone(&key.folder))?;
+        tree.add_folder(&route);
         Ok(linked)
     }
 
@@ -397,7 +398,7 @@ impl Core {
             let body = self.files.body(copied.id).ok_or_else(|| gone(&copied.place))?;
             return Ok(body[wire::Token::LEN..].into());
         };
-        let text = self.files.seen_from(&key.folder).text(copied.id);
+        let text = self.files.seen_from(&key.folder, &mut self.places).text(copied.id);
         if let Some(name) = self.files.take_disturbed() {
             return Err(gone(&name));
         }
