@@ -16,11 +16,10 @@ use std::process::{Command, ExitCode};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use identity::Packages;
 use libtest_mimic::Trial;
 use support::{
-    Kind, Outcome, Recorder, SYSTEM_PATH, Server, ServerOptions, World, processes_using, program,
-    run, wait_until,
+    Kind, Outcome, Packages, Recorder, SYSTEM_PATH, Server, ServerOptions, World, processes_using,
+    program, run, wait_until,
 };
 
 /// Long enough for the slowest build on a busy machine.

@@ -19,8 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use identity::{Packages, Wanted};
-use support::{Kind, Server, ServerOptions, program};
+use support::{Kind, Packages, Server, ServerOptions, Wanted, program};
 
 /// How many builds there are after the first.
 const N_FURTHER: usize = 2;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
-use identity::{Packages, Wanted};
+use support::{Packages, Wanted};
 
 /// A project and where its sources lie.
 pub(super) struct Project {

@@ -4,7 +4,6 @@
 
 mod generate;
 mod options;
-mod packages;
 mod place;
 mod random;
 mod sources;
@@ -12,7 +11,6 @@ mod stand;
 mod summary;
 mod verdict;
 
-pub use packages::{Packages, Wanted};
 pub use summary::{Failure, Summary};
 
 use std::path::Path;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
-use identity::{Packages, Wanted};
+use support::{Packages, Wanted};
 
 use crate::unit::Unit;
 

@@ -1,8 +1,9 @@
-//! What tests across crates share: where our programs are, servers that end with the test, and
-//! the proof that nothing is left behind.
+//! What tests across crates share: where our programs are, servers that end with the test,
+//! sources of others, and the proof that nothing is left behind.
 
 mod leftovers;
 mod outcome;
+mod packages;
 mod programs;
 mod recorder;
 mod server;
@@ -10,6 +11,7 @@ mod world;
 
 pub use leftovers::{processes_using, wait_until};
 pub use outcome::{Outcome, run};
+pub use packages::{Packages, Wanted};
 pub use programs::{PROGRAMS, program, workspace};
 pub use recorder::{Recorder, SYSTEM_PATH};
 pub use server::{Kind, Server, ServerOptions};
