@@ -2,6 +2,7 @@
 //! commands over real sources run twice at the same place, once by the compiler and once by our
 //! client with two servers, and everything that they leave is compared.
 
+mod case;
 mod generate;
 mod options;
 mod place;

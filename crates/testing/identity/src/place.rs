@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::generate::{Before, Case};
+use crate::case::{Before, Case};
 use crate::sources::Tree;
 
 /// What is found under one name after a run.
@@ -121,7 +121,7 @@ pub(crate) fn lay_out(root: &Path, case: &Case, trees: &[Tree]) -> Result<()> {
     }
     let (_, files) = case.render();
     for (name, content) in files {
-        std::fs::write(root.join(case.directory).join(name), content)?;
+        std::fs::write(root.join(&case.directory).join(name), content)?;
     }
     Ok(())
 }

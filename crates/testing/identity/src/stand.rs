@@ -8,7 +8,7 @@ use anyhow::Result;
 use statedir::{Ledger, Place};
 use support::{Outcome, SYSTEM_PATH, Server, program};
 
-use crate::generate::{Case, Launch};
+use crate::case::{Case, Launch};
 use crate::place::{self, Leavings};
 use crate::sources::Tree;
 
@@ -119,7 +119,7 @@ impl Stand {
             }
             (Who::Compiler, _) => Command::new(&words[0]),
         };
-        command.args(&words[1..]).current_dir(self.root.join(case.directory)).env_clear();
+        command.args(&words[1..]).current_dir(self.root.join(&case.directory)).env_clear();
         command.env("PATH", path).env("TMPDIR", &self.temporary).env("HOME", &self.state);
         command.envs(case.environment.iter().map(|(name, value)| (name, value)));
         if who == Who::Client {
@@ -134,8 +134,8 @@ impl Stand {
     pub(crate) fn shown(&self, case: &Case) -> String {
         let (words, files) = case.render();
         let mut shown = String::new();
-        if !case.directory.is_empty() {
-            shown = format!("cd {} && ", case.directory);
+        if !case.directory.as_os_str().is_empty() {
+            shown = format!("cd {} && ", quoted(&case.directory.display().to_string()));
         }
         for (name, value) in &case.environment {
             shown += &format!("{name}={} ", quoted(value));

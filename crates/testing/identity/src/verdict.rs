@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use crate::generate::{Before, Case, Launch};
+use crate::case::{Before, Case, Launch};
 use crate::place::{Item, Leavings};
 use crate::sources::Tree;
 use crate::stand::{Account, Stand, Who};
