@@ -159,18 +159,25 @@ fn read(stream: &mut File) -> io::Result<Vec<u8>> {
 /// never a compiler's own.
 fn own_folders(said: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut lines = said.split(|byte| *byte == b'\n');
-    lines.find(|line| *line == b"#include <...> search starts here:")?;
+    lines.find(|line| *line == b"#include \"...\" search starts here:")?;
     let mut folders = Vec::new();
+    let mut is_own = false;
     for line in lines {
-        if line == b"End of search list." {
-            return Some(folders);
+        match line {
+            // With -nostdinc no folder follows, and Clang leaves the line out.
+            b"#include <...> search starts here:" => is_own = true,
+            b"End of search list." => return Some(folders),
+            line => {
+                let folder = line.strip_prefix(b" ")?;
+                // Clang marks folders of frameworks.
+                if folder.ends_with(b" (framework directory)") {
+                    return None;
+                }
+                if is_own {
+                    folders.push(folder.to_vec());
+                }
+            }
         }
-        let folder = line.strip_prefix(b" ")?;
-        // Clang marks folders of frameworks.
-        if folder.ends_with(b" (framework directory)") {
-            return None;
-        }
-        folders.push(folder.to_vec());
     }
     None
 }
@@ -208,8 +215,24 @@ mod tests {
             End of search list.\n";
         let expected = [b"/usr/lib/gcc/x/12/include".to_vec(), b"/usr/include".to_vec()];
         assert_eq!(own_folders(said).as_deref(), Some(&expected[..]));
-        assert_eq!(own_folders(b"#include <...> search starts here:\n /x\n"), None);
+        let begin = "#include \"...\" search starts here:\n";
+        let cut = format!("{begin}#include <...> search starts here:\n /x\n");
+        assert_eq!(own_folders(cut.as_bytes()), None);
+        let without_any = format!("{begin}End of search list.\n");
+        assert_eq!(own_folders(without_any.as_bytes()), Some(Vec::new()));
         assert_eq!(own_folders(b""), None);
+    }
+
+    #[test]
+    fn a_compiler_that_is_to_use_no_folder_of_its_own_tells_that() {
+        for name in ["gcc", "clang"] {
+            let words = [name, "-nostdinc", "-c", "a.c"].map(OsString::from);
+            let reading = Reading::of(&words).unwrap();
+            let program = format!("/usr/bin/{name}");
+            let key =
+                Key::of(program.as_bytes(), OsStr::new(name), b"/usr/bin", b"/", &reading).unwrap();
+            assert!(key.ask().unwrap().folders.is_empty(), "{name}");
+        }
     }
 
     #[test]
