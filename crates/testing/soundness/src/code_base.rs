@@ -293,6 +293,30 @@ fn configure_libgit2(folder: &Path) -> Result<()> {
     Ok(std::fs::write(folder.join("build/git2_features.h"), lines.concat())?)
 }
 
+/// What the kernel's own makefiles give both compilers, as far as sources depend on it.
+const KERNEL_OPTIONS: [&str; 20] = [
+    "-nostdinc",
+    "-D__KERNEL__",
+    "-DKBUILD_MODNAME=\"x\"",
+    "-DKBUILD_MODFILE=\"x\"",
+    "-DCC_USING_FENTRY",
+    "-pg",
+    "-mfentry",
+    "-std=gnu11",
+    "-O2",
+    "-fshort-wchar",
+    "-fno-strict-aliasing",
+    "-fno-PIE",
+    "-fno-asynchronous-unwind-tables",
+    "-mcmodel=kernel",
+    "-mno-red-zone",
+    "-mno-sse",
+    "-mno-mmx",
+    "-mno-80387",
+    "-Wno-address-of-packed-member",
+    "-Wno-pointer-sign",
+];
+
 /// Parts of the kernel that is configured by Debian's headers for it.
 fn kernel(folder: &Path) -> Result<CodeBase> {
     let (mut common, mut own) = (None, None);
@@ -309,10 +333,7 @@ fn kernel(folder: &Path) -> Result<CodeBase> {
     }
     let common = common.context("no headers of the kernel in /usr/src")?.display().to_string();
     let own = own.context("no headers of the kernel in /usr/src")?.display().to_string();
-    let mut options: Vec<String> =
-        ["-nostdinc", "-D__KERNEL__", "-DKBUILD_MODNAME=\"x\"", "-DKBUILD_MODFILE=\"x\""]
-            .map(str::to_owned)
-            .into();
+    let mut options: Vec<String> = KERNEL_OPTIONS.map(str::to_owned).into();
     options.extend([
         format!("-I{common}/arch/x86/include"),
         format!("-I{own}/arch/x86/include/generated"),
