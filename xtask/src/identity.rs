@@ -1,10 +1,11 @@
-//! `cargo xtask identity`: thousands of generated commands with and without servers.
+//! `cargo xtask identity`: thousands of generated commands, and units of real code, with and without
+//! servers.
 
-use ::identity::Plan;
-use anyhow::{Context, Result, bail};
+use ::identity::{Cases, Plan, Units};
+use anyhow::{Context, Result, bail, ensure};
 use support::Kind;
 
-use crate::{debian, root};
+use crate::{debian, root, soundness};
 
 /// How many commands run when nothing else is said.
 const DEFAULT_CASES: usize = 2000;
@@ -26,17 +27,19 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
 }
 
 fn plan(words: &[String]) -> Result<Plan> {
-    let (mut seed, mut n_cases, mut first, mut server) = (1, DEFAULT_CASES, 0, Kind::Ours);
-    let mut pump = false;
+    let (mut seed, mut n_cases, mut first, mut only, mut server) = (1, None, 0, None, Kind::Ours);
+    let (mut n_units, mut code_base, mut pump) = (None, None, None);
     let mut words = words.iter();
     while let Some(word) = words.next() {
         let value = words.next().with_context(|| format!("`{word}` lacks its value"))?;
         let number = || value.parse().with_context(|| format!("`{value}` is no number"));
         match word.as_str() {
             "--seed" => seed = number()? as u64,
-            "--cases" => n_cases = number()?,
+            "--units" => n_units = Some(number()?),
+            "--of" => code_base = Some(value.as_str()),
+            "--cases" => n_cases = Some(number()?),
             "--from" => first = number()?,
-            "--only" => (first, n_cases) = (number()?, 1),
+            "--only" => only = Some(number()?),
             "--server" => {
                 server = match value.as_str() {
                     "ours" => Kind::Ours,
@@ -46,13 +49,26 @@ fn plan(words: &[String]) -> Result<Plan> {
             }
             "--mode" => {
                 pump = match value.as_str() {
-                    "plain" => false,
-                    "pump" => true,
+                    "plain" => Some(false),
+                    "pump" => Some(true),
                     _ => bail!("`{value}` is neither `plain` nor `pump`"),
                 };
             }
             _ => bail!("`{word}` is no option of this chore"),
         }
     }
-    Ok(Plan { seed, cases: first..first + n_cases, server, pump })
+    ensure!(code_base.is_none() || n_units.is_some(), "`--of` is for `--units`");
+    let end = |n_all: usize| n_cases.map_or(n_all, |n_cases| first + n_cases);
+    let (cases, numbers, pump) = match n_units {
+        None => (Cases::Generated { seed }, first..end(first + DEFAULT_CASES), pump == Some(true)),
+        Some(n_units) => {
+            let units = Units::choose(&soundness::code_bases()?, n_units, code_base, server);
+            let n_units = units.n_units();
+            ensure!(n_units > 0, "there is no such code base");
+            let numbers = first..end(n_units).min(n_units);
+            (Cases::Units(units), numbers, pump != Some(false))
+        }
+    };
+    let numbers = only.map_or(numbers, |only| only..only + 1);
+    Ok(Plan { cases, numbers, server, pump })
 }

@@ -29,6 +29,9 @@ usage: cargo xtask CHORE
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
   identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original] [--mode plain|pump]
                   run generated commands with and without servers, compare all they leave
+  identity --units N [--of NAME] [--only N] [--from N] [--cases N] [--server ours|original]
+                  [--mode plain|pump]
+                  the same with N translation units of the code bases of soundness
   soundness [--sources N] [--only NAME]
                   compare the include scanner with what compilers read of real code, at most N
                   sources of each code base (default 600)

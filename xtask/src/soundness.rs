@@ -1,5 +1,6 @@
 //! `cargo xtask soundness`: the include scanner against what compilers read of real code.
 
+use ::soundness::CodeBase;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{debian, root};
@@ -21,10 +22,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
             _ => bail!("`{word}` is no option of this chore"),
         }
     }
-    debian::install(&::soundness::DEBIAN_PACKAGES)?;
-    let folder = root().join("target/soundness");
-    std::fs::create_dir_all(&folder)?;
-    let code_bases = ::soundness::all(&folder, &|text| eprintln!("soundness: {text}"))?;
+    let code_bases = code_bases()?;
     let wanted = code_bases.iter().filter(|code| only.is_none_or(|only| only == code.name));
     let (mut n_judged, mut failures) = (0, Vec::new());
     for code_base in wanted {
@@ -40,4 +38,12 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     }
     ensure!(failures.is_empty(), "{} code bases have something missed", failures.len());
     Ok(())
+}
+
+/// Fetches all code bases.
+pub(crate) fn code_bases() -> Result<Vec<CodeBase>> {
+    debian::install(&::soundness::DEBIAN_PACKAGES)?;
+    let folder = root().join("target/soundness");
+    std::fs::create_dir_all(&folder)?;
+    ::soundness::all(&folder, &|text| eprintln!("soundness: {text}"))
 }

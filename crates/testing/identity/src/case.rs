@@ -35,6 +35,8 @@ pub(crate) enum Before {
 #[derive(Clone, Debug)]
 pub(crate) struct Case {
     pub(crate) number: usize,
+    /// Whose source it compiles.
+    pub(crate) origin: &'static str,
     pub(crate) launch: Launch,
     pub(crate) compiler: String,
     pub(crate) groups: Vec<Group>,

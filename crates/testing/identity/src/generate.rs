@@ -83,6 +83,7 @@ impl Generator {
         let masquerades = !compiler.contains('/') && self.random.chance(20);
         Case {
             number,
+            origin: if from.name.is_empty() { "own sources" } else { from.name },
             launch: if masquerades { Launch::Masquerade } else { Launch::Distcc },
             compiler,
             groups,

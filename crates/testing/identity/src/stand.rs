@@ -15,6 +15,9 @@ use crate::sources::Tree;
 /// How long one command may take. The slowest takes seconds.
 const COMMAND_LIMIT: Duration = Duration::from_secs(300);
 
+/// What the ledger names in place of a host where a server was to preprocess and did not.
+const AGENT: &str = "distcc-agent";
+
 /// Who runs a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Who {
@@ -31,7 +34,9 @@ pub(crate) struct Account {
     pub(crate) n_remote: usize,
     /// How many of those they have preprocessed as well.
     pub(crate) n_pumped: usize,
-    /// The reason codes of the others.
+    /// Why jobs that servers were to preprocess were preprocessed here.
+    pub(crate) detours: Vec<String>,
+    /// The reason codes of those that no server did.
     pub(crate) stayed: Vec<String>,
 }
 
@@ -51,16 +56,19 @@ impl Stand {
         folder: &Path,
         number: usize,
         servers: &[Server],
-        pump: bool,
+        host_options: &str,
     ) -> Result<Stand> {
-        let options = if pump { "/4" } else { "/4,lzo" };
         let own = |name: &str| folder.join(format!("{name}{number}"));
         let stand = Stand {
             root: own("case"),
             state: own("state"),
             temporary: own("tmp"),
             masquerade: own("masquerade"),
-            hosts: servers.iter().map(|server| server.host(options)).collect::<Vec<_>>().join(" "),
+            hosts: servers
+                .iter()
+                .map(|server| server.host(host_options))
+                .collect::<Vec<_>>()
+                .join(" "),
         };
         for folder in [&stand.root, &stand.state, &stand.temporary, &stand.masquerade] {
             place::clear(folder)?;
@@ -93,6 +101,8 @@ impl Stand {
         }
         let mut account = Account::default();
         for record in ledger.records {
+            let detours = record.attempts.into_iter().filter(|attempt| attempt.host == AGENT);
+            account.detours.extend(detours.map(|attempt| attempt.code));
             match record.place {
                 Place::Host(_) => {
                     account.n_remote += 1;

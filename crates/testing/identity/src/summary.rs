@@ -26,13 +26,35 @@ pub struct Summary {
     pub n_pumped: usize,
     /// How many compiles the servers say they have done.
     pub n_compiled_by_servers: usize,
+    /// Why servers did not preprocess what they were to: reason codes, and how many.
+    pub detours: BTreeMap<String, usize>,
     /// Why the others were done here: reason codes, and how many.
     pub stayed: BTreeMap<String, usize>,
     /// Those in which the local compiler itself makes something else each time. What it always
     /// makes alike was compared.
     pub n_unstable: usize,
+    /// What came of the sources of each project.
+    pub origins: BTreeMap<&'static str, Share>,
+    /// Of a hundred cases in which the local compiler succeeds so many have to be preprocessed by
+    /// servers.
+    pub(crate) least_percent_pumped: usize,
     /// Those that differ.
     pub failures: Vec<Failure>,
+}
+
+/// What came of a part of the cases.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Share {
+    /// How many cases ran.
+    pub n_cases: usize,
+    /// In how many the local compiler succeeded.
+    pub n_succeeded: usize,
+    /// How many were done by servers.
+    pub n_remote: usize,
+    /// How many of those servers have preprocessed as well.
+    pub n_pumped: usize,
+    /// How many differ.
+    pub n_different: usize,
 }
 
 /// A case in which servers made a difference.
@@ -45,10 +67,14 @@ pub struct Failure {
 }
 
 impl Summary {
-    pub(crate) fn take(&mut self, verdict: Verdict) {
+    pub(crate) fn take(&mut self, origin: &'static str, verdict: Verdict) {
+        self.origins.entry(origin).or_default().take(&verdict);
         self.n_cases += 1;
         self.n_succeeded += usize::from(verdict.succeeded);
         self.n_unstable += usize::from(verdict.is_unstable);
+        for code in verdict.account.detours {
+            *self.detours.entry(code).or_default() += 1;
+        }
         if verdict.account.n_remote > 0 {
             self.n_remote += 1;
             self.n_pumped += usize::from(verdict.account.n_pumped > 0);
@@ -71,7 +97,23 @@ impl Summary {
             self.n_cases < ENOUGH_CASES || percent >= LEAST_PERCENT_REMOTE,
             "servers did only {percent} of a hundred commands"
         );
+        let (percent, least) =
+            (self.n_pumped * 100 / self.n_succeeded.max(1), self.least_percent_pumped);
+        ensure!(
+            self.n_cases < ENOUGH_CASES || percent >= least,
+            "servers preprocessed only {percent} of a hundred commands, not {least}"
+        );
         Ok(())
+    }
+}
+
+impl Share {
+    fn take(&mut self, verdict: &Verdict) {
+        self.n_cases += 1;
+        self.n_succeeded += usize::from(verdict.succeeded);
+        self.n_remote += usize::from(verdict.account.n_remote > 0);
+        self.n_pumped += usize::from(verdict.account.n_pumped > 0);
+        self.n_different += usize::from(verdict.failure.is_some());
     }
 }
 
@@ -89,9 +131,10 @@ impl fmt::Display for Summary {
         if self.n_pumped > 0 {
             writeln!(f, "{:>6} of these preprocessed there as well", self.n_pumped)?;
         }
-        let mut stayed: Vec<_> = self.stayed.iter().collect();
-        stayed.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
-        for (code, count) in stayed {
+        for (code, count) in most_first(&self.detours) {
+            writeln!(f, "{count:>6} preprocessed here instead: {code}")?;
+        }
+        for (code, count) in most_first(&self.stayed) {
             writeln!(f, "{count:>6} done here: {code}")?;
         }
         let n_unstable = self.n_unstable;
@@ -99,6 +142,26 @@ impl fmt::Display for Summary {
             f,
             "{n_unstable:>6} that the local compiler does not repeat: compared where it does"
         )?;
-        write!(f, "{:>6} that differ", self.failures.len())
+        writeln!(f, "{:>6} that differ", self.failures.len())?;
+        write!(
+            f,
+            "{:18}{:>9}{:>9}{:>9}{:>14}{:>10}",
+            "sources of", "commands", "succeed", "servers", "preprocessed", "different"
+        )?;
+        for (origin, share) in &self.origins {
+            let Share { n_cases, n_succeeded, n_remote, n_pumped, n_different } = share;
+            write!(
+                f,
+                "\n{origin:18}{n_cases:>9}{n_succeeded:>9}{n_remote:>9}{n_pumped:>14}\
+                 {n_different:>10}"
+            )?;
+        }
+        Ok(())
     }
+}
+
+fn most_first(counts: &BTreeMap<String, usize>) -> Vec<(&String, &usize)> {
+    let mut counts: Vec<_> = counts.iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(**count));
+    counts
 }
