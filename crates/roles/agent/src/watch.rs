@@ -7,9 +7,11 @@
 //!
 //! Not all changes make events: none do that come from another machine, or from below a file system
 //! that is put together from others. So only those file systems are watched of which it is known that
-//! they are whole and of this machine. A file that is changed through memory makes its event when its
-//! writer ends or lets go of it; until then even its time of change need not tell.
+//! they are whole and of this machine. A file that is changed through memory, or by requests to the kernel
+//! that it carries out later (io_submit), makes its event when its writer ends or lets go of it; until then
+//! even its time of change need not tell.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
@@ -53,9 +55,11 @@ pub(crate) struct Watch {
     rests_until: Option<Instant>,
 }
 
-/// The parts of all names that were looked at. Events of others are no news.
+/// The parts of all names that were looked at. Events of others are no news. There are folders in which
+/// upper and lower case are the same.
 #[derive(Default)]
 struct Heeded {
+    /// In lower case.
     parts: HashSet<Box<[u8]>>,
 }
 
@@ -63,9 +67,23 @@ impl Heeded {
     /// Has the events of a name count in its folder.
     fn add(&mut self, name: &[u8]) {
         let Some(last) = name.rsplit(|byte| *byte == b'/').next() else { return };
-        if !self.parts.contains(last) {
-            self.parts.insert(last.into());
+        let last = in_lower_case(last);
+        if !self.parts.contains(&*last) {
+            self.parts.insert((*last).into());
         }
+    }
+
+    /// Whether an event of this name in a folder is news.
+    fn has(&self, name: &[u8]) -> bool {
+        // What is one letter in two cases, only the file system knows.
+        !name.is_ascii() || self.parts.contains(&*in_lower_case(name))
+    }
+}
+
+fn in_lower_case(name: &[u8]) -> Cow<'_, [u8]> {
+    match name.iter().any(u8::is_ascii_uppercase) {
+        true => Cow::Owned(name.to_ascii_lowercase()),
+        false => Cow::Borrowed(name),
     }
 }
 
@@ -328,7 +346,7 @@ impl Eye {
                 Err(_) => return News::Moved,
             };
             let name = event.file_name();
-            let is_heeded = name.is_none_or(|name| heeded.parts.contains(name.to_bytes()));
+            let is_heeded = name.is_none_or(|name| heeded.has(name.to_bytes()));
             if is_heeded {
                 let is_move = event.events().intersects(MOVES);
                 news = news.max(if is_move { News::Moved } else { News::Changed });
@@ -340,4 +358,24 @@ impl Eye {
 /// Whether all changes at a place make events.
 pub(crate) fn is_whole(place: impl rustix::path::Arg) -> bool {
     rustix::fs::statfs(place).is_ok_and(|found| WHOLE.contains(&(found.f_type as u32)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_heeded_in_either_case() {
+        let mut heeded = Heeded::default();
+        heeded.add(b"/usr/include/X11/Xlib.h");
+        for (name, is_news) in [
+            ("Xlib.h", true),
+            ("XLIB.H", true),
+            ("xlib.o", false),
+            ("X11", false),
+            ("\u{e9}.o", true),
+        ] {
+            assert_eq!(heeded.has(name.as_bytes()), is_news, "{name}");
+        }
+    }
 }
