@@ -144,8 +144,7 @@ pub fn run(plan: &Plan, folder: &Path, show: &(dyn Fn(&str) + Sync)) -> Result<S
                         let mut summary = summary.lock().expect("no worker panics with it");
                         summary.take(case.origin, verdict);
                         if summary.n_cases.is_multiple_of(100) {
-                            let n_failures = summary.failures.len();
-                            show(&format!("{} cases, {n_failures} differ", summary.n_cases));
+                            show(&summary.progress());
                         }
                     }
                 })

@@ -86,6 +86,14 @@ impl Summary {
         self.failures.extend(verdict.failure);
     }
 
+    pub(crate) fn progress(&self) -> String {
+        let Summary { n_cases, n_remote, n_pumped, .. } = self;
+        format!(
+            "{n_cases} cases, {n_remote} done by servers, {n_pumped} preprocessed there, {} differ",
+            self.failures.len()
+        )
+    }
+
     /// Checks that nothing differs, and that servers did enough for that to mean something.
     ///
     /// # Errors
