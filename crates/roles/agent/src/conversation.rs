@@ -145,7 +145,11 @@ impl<'a> Conversation<'a> {
         };
         Ok(match self.context.knowledge.judge(plan, folder, dependencies) {
             Judgment::Holds => Answer::Holds,
-            Judgment::Changed(file) => Answer::Changed { file },
+            Judgment::Changed(file) => {
+                let name = String::from_utf8_lossy(&file);
+                self.context.log(&format!("{name} changed during a compile"));
+                Answer::Changed { file }
+            }
             Judgment::Missed(file) => {
                 let name = String::from_utf8_lossy(&file);
                 self.context.log(&format!("{name} was read, and not sent"));

@@ -335,6 +335,7 @@ impl Core {
         setting: &Setting,
         since: Instant,
     ) -> Result<Settled, Doubt> {
+        self.files.catch_up();
         // What people edit most. The scanner sees by itself that it is another one.
         self.files.refresh(&absolute(&errand.folder, &reading.source));
         let compile = compile(reading);

@@ -34,8 +34,12 @@ impl World {
         world
     }
 
+    fn root(&self) -> PathBuf {
+        self.folder.path().canonicalize().unwrap()
+    }
+
     fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().canonicalize().unwrap().join(name)
+        self.root().join(name)
     }
 
     fn write(&self, name: &str, text: &str) {
@@ -44,7 +48,7 @@ impl World {
 
     fn plan_by(&self, knowledge: &Knowledge) -> Result<Plan, Doubt> {
         let errand = Errand {
-            folder: self.path("").as_os_str().as_bytes().to_vec(),
+            folder: self.root().as_os_str().as_bytes().to_vec(),
             compiler: b"/usr/bin/gcc".to_vec(),
             path: b"/usr/bin:/bin".to_vec(),
             command: COMMAND.split(' ').map(|word| word.as_bytes().to_vec()).collect(),
@@ -56,7 +60,7 @@ impl World {
     }
 
     fn judge(&self, plan: &Plan) -> Judgment {
-        self.knowledge.judge(plan, self.path("").as_os_str().as_bytes(), b"a.o:\n")
+        self.knowledge.judge(plan, self.root().as_os_str().as_bytes(), b"a.o:\n")
     }
 
     /// Plans until a plan holds. Where files can be watched, until all of it is.
@@ -147,6 +151,20 @@ fn whatever_changes_is_noticed_while_it_is_watched() {
         // And what is sent next is what somebody sends who sees it for the first time.
         let fresh = text(world.plan_by(&Knowledge::new(1 << 20)));
         assert_eq!(text(world.settle()), fresh, "{what}");
+    }
+}
+
+#[test]
+fn an_edited_source_is_sent_as_it_is_although_it_was_watched() {
+    let world = World::new();
+    for text in ["int a;\n", "int b;\n"] {
+        world.settle().unwrap();
+        // By now the source is old, so that one more look at it is the last.
+        world.write("y.h", text);
+        world.settle().unwrap();
+        world.write("a.c", text);
+        let plan = world.plan_by(&world.knowledge).unwrap();
+        assert_eq!(world.judge(&plan), Judgment::Holds);
     }
 }
 
