@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use support::{Kind, Packages, Server, ServerOptions, Wanted, program};
+use support::{Kind, Packages, Server, ServerOptions, Wanted, file_of_agent, program};
 
 /// How many builds there are after the first.
 const N_FURTHER: usize = 2;
@@ -249,11 +249,7 @@ fn no_resident(_: &Path) -> Result<Resident> {
 
 /// The agent of a state folder, as far as there is one.
 fn agent(state: &Path) -> Result<Resident> {
-    let lock = std::fs::read_dir(state.join("agent")).ok().and_then(|entries| {
-        let mut names = entries.flatten().map(|entry| entry.path());
-        names.find(|name| name.to_string_lossy().contains("/lock-"))
-    });
-    match std::fs::read_to_string(lock.unwrap_or_default()) {
+    match std::fs::read_to_string(file_of_agent(state, "lock-").unwrap_or_default()) {
         Ok(text) => Ok(Resident::Process(text.trim().parse()?)),
         Err(_) => Ok(Resident::Nothing),
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use common::{World, finish};
 use rustix::process::{Pid, Signal, kill_process};
-use support::{Kind, Server, ServerOptions, program, wait_until};
+use support::{Kind, Server, ServerOptions, file_of_agent, program, wait_until};
 
 /// A project with headers in several folders: so many sources, and a makefile for them.
 fn lay_out(folder: &Path, n_files: usize) {
@@ -95,16 +95,8 @@ fn hosts(servers: &[Server; 2]) -> String {
 
 /// The process id of the world's agent.
 fn agent(world: &World) -> Option<Pid> {
-    let text = std::fs::read_to_string(in_agents_folder(&world.state(), "lock-")?).ok()?;
+    let text = std::fs::read_to_string(file_of_agent(&world.state(), "lock-")?).ok()?;
     Pid::from_raw(text.trim().parse().ok()?)
-}
-
-/// The one file of an agent whose name begins so.
-fn in_agents_folder(state: &Path, beginning: &str) -> Option<PathBuf> {
-    let entries = std::fs::read_dir(state.join("agent")).ok()?;
-    let is_it =
-        |entry: &std::fs::DirEntry| entry.file_name().to_string_lossy().starts_with(beginning);
-    Some(entries.flatten().find(is_it)?.path())
 }
 
 #[test]
@@ -549,7 +541,7 @@ fn each_user_has_an_agent_of_their_own() {
         std::fs::remove_file(work.join("0.o")).unwrap();
     }
     let owner = |state: PathBuf| {
-        std::fs::metadata(in_agents_folder(&state, "socket-").unwrap()).unwrap().uid()
+        std::fs::metadata(file_of_agent(&state, "socket-").unwrap()).unwrap().uid()
     };
     let user = rustix::process::geteuid().as_raw();
     assert_eq!((owner(world.state()), owner(own)), (user, other.unwrap_or(user)));
