@@ -20,7 +20,7 @@ use crate::{Context, Settings};
 /// The most clients at once; others do without.
 const MOST_CLIENTS: usize = 1024;
 
-/// How often to look whether it is time to go.
+/// How long to wait before looking again whether clients have gone.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How often to look whether clients can still find the socket, and whether there are any.
