@@ -1,34 +1,39 @@
 //! Which branch of which conditionals each line of a text is in.
 
+use std::sync::Arc;
+
 use crate::condition::{Condition, Test};
-use crate::text::{Cursor, is_blank, is_raw, name_before};
+use crate::text::{Cursor, before_blanks, is_raw, name_before};
 
 /// The branches of a text: from where on which condition holds.
 #[derive(Debug)]
 pub(crate) struct Branches {
-    /// Each begins where the one before ends. `None`: nothing is known of this text.
-    starts: Option<Vec<(usize, Condition)>>,
+    /// Each begins where the one before ends.
+    starts: Vec<(usize, Arc<Condition>)>,
+    /// What has to hold before the first, and everywhere where nothing is known of the text.
+    maybe: Arc<Condition>,
 }
 
 impl Branches {
     /// Reads the conditionals of `text`.
     pub(crate) fn of(text: &[u8]) -> Branches {
-        Branches { starts: read(text) }
+        let maybe = Arc::new(Condition::Maybe);
+        Branches { starts: read(text, &maybe).unwrap_or_default(), maybe }
     }
 
     /// What has to hold for what stands at `place` to count.
-    pub(crate) fn at(&self, place: usize) -> Condition {
-        let Some(starts) = &self.starts else { return Condition::Maybe };
-        let index = starts.partition_point(|(start, _)| *start <= place);
-        index.checked_sub(1).map_or(Condition::Maybe, |index| starts[index].1.clone())
+    pub(crate) fn at(&self, place: usize) -> Arc<Condition> {
+        let index = self.starts.partition_point(|(start, _)| *start <= place);
+        let condition = index.checked_sub(1).map_or(&self.maybe, |index| &self.starts[index].1);
+        Arc::clone(condition)
     }
 }
 
 /// `None` where dialects read the text differently, or it does not come to an end.
-fn read(text: &[u8]) -> Option<Vec<(usize, Condition)>> {
+fn read(text: &[u8], maybe: &Arc<Condition>) -> Option<Vec<(usize, Arc<Condition>)>> {
     let mut starts = Vec::new();
     // What has to hold for the next branch of each conditional to be tried, and in its current one.
-    let mut open: Vec<(Condition, Condition)> = Vec::new();
+    let mut open: Vec<(Condition, Arc<Condition>)> = Vec::new();
     for place in directives(text)? {
         let mut cursor = Cursor::new(text, place + 1);
         cursor.skip_blanks();
@@ -43,18 +48,21 @@ fn read(text: &[u8]) -> Option<Vec<(usize, Condition)>> {
         };
         let tried = match word.as_ref() {
             b"if" | b"ifdef" | b"ifndef" => {
-                open.last().map_or(Condition::Maybe, |(_, branch)| branch.clone())
+                open.last().map_or(Condition::Maybe, |(_, branch)| Condition::clone(branch))
             }
             b"endif" => {
                 open.pop()?;
-                let outside = open.last().map_or(Condition::Maybe, |(_, branch)| branch.clone());
+                let outside = Arc::clone(open.last().map_or(maybe, |(_, branch)| branch));
                 starts.push((place, outside));
                 continue;
             }
             _ => open.pop()?.0,
         };
-        let branch = tried.clone().and(test.holds);
-        open.push((tried.and(test.fails), branch.clone()));
+        let branch = match tried.clone().and(test.holds) {
+            Condition::Maybe => Arc::clone(maybe),
+            branch => Arc::new(branch),
+        };
+        open.push((tried.and(test.fails), Arc::clone(&branch)));
         starts.push((place, branch));
     }
     open.is_empty().then_some(starts)
@@ -70,52 +78,85 @@ fn name_test(cursor: &mut Cursor<'_>) -> Test {
 /// Where directives begin: each sign that stands first in its line, comments left out.
 fn directives(text: &[u8]) -> Option<Vec<usize>> {
     let mut found = Vec::new();
-    let mut cursor = Cursor::new(text, 0);
-    let mut is_first = true;
-    while let Some(byte) = cursor.peek() {
-        let at = cursor.at();
-        cursor.next();
-        match byte {
-            b'\n' => is_first = true,
-            byte if is_blank(byte) || byte == b'\r' => {}
-            b'/' if cursor.take(b'*') => {
-                if !cursor.skip_comment() {
-                    return None;
-                }
-            }
-            b'/' if cursor.take(b'/') => cursor.skip_line(),
-            b'#' if is_first => {
-                found.push(at);
-                is_first = false;
-            }
-            // The other sign of directives.
-            b'%' if is_first && cursor.peek() == Some(b':') => return None,
-            b'"' if is_raw(text, at) => return None,
-            b'"' => {
-                cursor.skip_quoted(b'"');
-                is_first = false;
-            }
-            b'\'' => {
-                is_first = false;
-                // Behind other names it separates digits, or is an apostrophe.
-                match name_before(text, at)? {
-                    b"" | b"L" | b"u" | b"U" | b"u8" => cursor.skip_quoted(b'\''),
-                    _ => {}
-                }
-            }
-            _ => {
-                is_first = false;
-                cursor.skip_words();
-            }
+    let mut passage = Passage { cursor: Cursor::new(text, 0), text, comment: None };
+    for at in memchr::memchr2_iter(b'#', b'%', text) {
+        if !passage.reaches(at)? || !passage.is_first(at) {
+            continue;
+        }
+        if text[at] == b'#' {
+            found.push(at);
+            continue;
+        }
+        // The other sign of directives.
+        let mut sign = Cursor::new(text, at);
+        sign.next();
+        if sign.peek() == Some(b':') {
+            return None;
         }
     }
+    passage.reaches(text.len())?;
     Some(found)
+}
+
+/// The way through a text from one comment, string and character to the next.
+struct Passage<'a> {
+    text: &'a [u8],
+    cursor: Cursor<'a>,
+    /// Where the last comment of more than a line ended, and whether it stood first in its line.
+    comment: Option<(usize, bool)>,
+}
+
+impl Passage<'_> {
+    /// Goes on to `at`, which lies ahead. False where it lies in a comment, a string or a character; `None`
+    /// where dialects read the text before it differently, or a comment does not end.
+    fn reaches(&mut self, at: usize) -> Option<bool> {
+        while let Some(length) = self.text.get(self.cursor.at()..at).and_then(next_beginning) {
+            let start = self.cursor.at() + length;
+            let mut cursor = Cursor::new(self.text, start);
+            match cursor.next() {
+                Some(b'/') if cursor.take(b'*') => {
+                    let is_first = self.is_first(start);
+                    if !cursor.skip_comment() {
+                        return None;
+                    }
+                    self.comment = Some((cursor.at(), is_first));
+                }
+                Some(b'/') if cursor.take(b'/') => cursor.skip_line(),
+                Some(b'"') if is_raw(self.text, start) => return None,
+                Some(b'"') => cursor.skip_quoted(b'"'),
+                // Behind other names it separates digits, or is an apostrophe.
+                Some(b'\'') => match name_before(self.text, start)? {
+                    b"" | b"L" | b"u" | b"U" | b"u8" => cursor.skip_quoted(b'\''),
+                    _ => {}
+                },
+                _ => {}
+            }
+            self.cursor = cursor;
+        }
+        let is_there = self.cursor.at() <= at;
+        if is_there {
+            self.cursor = Cursor::new(self.text, at);
+        }
+        Some(is_there)
+    }
+
+    /// Whether nothing but blanks and comments stands before `at` in its line.
+    fn is_first(&self, at: usize) -> bool {
+        let (end, was_first) = self.comment.unwrap_or((0, true));
+        let rest = before_blanks(self.text, at);
+        if rest <= end { was_first } else { self.text[rest - 1] == b'\n' }
+    }
+}
+
+/// How far it is to what may begin a comment, a string or a character.
+fn next_beginning(text: &[u8]) -> Option<usize> {
+    memchr::memchr3(b'/', b'"', b'\'', text)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::text::is_of_name;
+    use crate::text::{is_blank, is_of_name};
     use proptest::prelude::*;
 
     /// Each `@` of a text with what has to hold there.
@@ -124,7 +165,7 @@ mod tests {
         let branches = Branches::of(text.as_bytes());
         let found: Vec<String> = text
             .match_indices('@')
-            .map(|(at, _)| match branches.at(at) {
+            .map(|(at, _)| match Condition::clone(&branches.at(at)) {
                 Condition::Maybe => "?".to_owned(),
                 Condition::Never => "0".to_owned(),
                 Condition::Defined(name) => String::from_utf8(name).unwrap(),

@@ -1,9 +1,11 @@
 //! What one file says of other files, and on what condition.
 
-use std::collections::HashMap;
 use std::hash::Hash;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
+use aho_corasick::{AhoCorasick, Input, MatchKind};
+use indexmap::IndexMap;
+use indexmap::map::Entry;
 use memchr::memmem::Finder;
 
 use crate::branches::Branches;
@@ -15,11 +17,11 @@ use crate::text::{Cursor, Part, is_code, is_of_name, part_at};
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Facts {
     /// The files it names.
-    pub includes: Vec<(Include, Condition)>,
+    pub includes: Vec<(Include, Arc<Condition>)>,
     /// The macros it defines.
-    pub defines: Vec<(Vec<u8>, Condition)>,
+    pub defines: Vec<(Vec<u8>, Arc<Condition>)>,
     /// What in it cannot be followed.
-    pub doubts: Vec<(Doubt, Condition)>,
+    pub doubts: Vec<(Doubt, Arc<Condition>)>,
 }
 
 /// A file that is named.
@@ -70,28 +72,53 @@ pub enum Doubt {
     Module,
 }
 
-/// Words that, wherever they stand outside of comments, are a doubt.
-static DOUBTFUL: LazyLock<Vec<(Finder<'static>, Doubt)>> = LazyLock::new(|| {
-    let words: [(&str, Doubt); 11] = [
-        ("__DATE__", Doubt::Time),
-        ("__TIME__", Doubt::Time),
-        ("__TIMESTAMP__", Doubt::Time),
-        ("__has_embed", Doubt::Embed),
-        (".incbin", Doubt::AssemblerFile),
-        (".include", Doubt::AssemblerFile),
-        ("pch_preprocess", Doubt::Pragma),
-        ("include_alias", Doubt::Pragma),
-        ("GCC dependency", Doubt::Pragma),
-        ("??=", Doubt::Trigraph),
-        ("??/", Doubt::Trigraph),
-    ];
-    words.map(|(word, doubt)| (Finder::new(word), doubt)).into()
+/// The other sign of directives.
+static DIGRAPH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("%:"));
+
+/// What is looked for beside the signs of directives.
+#[derive(Clone, Copy)]
+enum Sought {
+    HasInclude,
+    /// A word that may begin a line of a module.
+    ModuleWord,
+    /// What is a doubt wherever it stands outside of comments.
+    Doubtful(Doubt),
+}
+
+/// Three bytes and more: shorter ones would make the search slow.
+const SOUGHT: [(&str, Sought); 14] = [
+    ("__has_include", Sought::HasInclude),
+    ("import", Sought::ModuleWord),
+    ("module", Sought::ModuleWord),
+    ("__DATE__", Sought::Doubtful(Doubt::Time)),
+    ("__TIME__", Sought::Doubtful(Doubt::Time)),
+    ("__TIMESTAMP__", Sought::Doubtful(Doubt::Time)),
+    ("__has_embed", Sought::Doubtful(Doubt::Embed)),
+    (".incbin", Sought::Doubtful(Doubt::AssemblerFile)),
+    (".include", Sought::Doubtful(Doubt::AssemblerFile)),
+    ("pch_preprocess", Sought::Doubtful(Doubt::Pragma)),
+    ("include_alias", Sought::Doubtful(Doubt::Pragma)),
+    ("GCC dependency", Sought::Doubtful(Doubt::Pragma)),
+    ("??=", Sought::Doubtful(Doubt::Trigraph)),
+    ("??/", Sought::Doubtful(Doubt::Trigraph)),
+];
+
+/// Finds all of [`SOUGHT`] in one go, by vectors where the processor has them.
+static SEARCH: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let words = SOUGHT.map(|(word, _)| word);
+    let search = AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(words);
+    search.unwrap_or_else(|_| unreachable!("some short words"))
 });
 
-static HAS_INCLUDE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("__has_include"));
-static MODULE_WORDS: LazyLock<[Finder<'static>; 2]> =
-    LazyLock::new(|| [Finder::new("import"), Finder::new("module")]);
-static DIGRAPH: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("%:"));
+/// Each place at which something of [`SOUGHT`] begins. No two of them begin at the same.
+fn sought(text: &[u8]) -> impl Iterator<Item = (usize, Sought)> {
+    let mut from = 0;
+    std::iter::from_fn(move || {
+        let found = SEARCH.find(Input::new(text).range(from..))?;
+        from = found.start() + 1;
+        Some((found.start(), SOUGHT[found.pattern().as_usize()].1))
+    })
+}
 
 /// Finds out what `text` says of other files.
 #[must_use]
@@ -109,20 +136,22 @@ pub fn scan(text: &[u8]) -> Facts {
     for at in DIGRAPH.find_iter(text) {
         scan.directive(at, 2);
     }
-    for at in HAS_INCLUDE.find_iter(text) {
-        scan.has_include(at);
-    }
-    for finder in MODULE_WORDS.iter() {
-        for at in finder.find_iter(text) {
-            scan.module_line(at);
+    for (at, what) in sought(text) {
+        match what {
+            Sought::HasInclude => scan.has_include(at),
+            Sought::ModuleWord => scan.module_line(at),
+            Sought::Doubtful(doubt) => {
+                if !scan.doubts.is_certain(&doubt) && scan.is_doubtful(at, doubt) {
+                    scan.doubts.add(doubt, Arc::new(Condition::Maybe));
+                }
+            }
         }
     }
-    for (finder, doubt) in DOUBTFUL.iter() {
-        if finder.find_iter(text).any(|at| scan.is_doubtful(at, *doubt)) {
-            scan.doubts.add(*doubt, Condition::Maybe);
-        }
+    Facts {
+        includes: scan.includes.list(),
+        defines: scan.defines.list(),
+        doubts: scan.doubts.list(),
     }
-    Facts { includes: scan.includes.list, defines: scan.defines.list, doubts: scan.doubts.list }
 }
 
 struct Scan<'a> {
@@ -135,32 +164,39 @@ struct Scan<'a> {
 
 /// Things that are told, each once.
 struct Told<T> {
-    list: Vec<(T, Condition)>,
-    places: HashMap<T, usize>,
+    things: IndexMap<T, Arc<Condition>, foldhash::fast::RandomState>,
 }
 
 impl<T> Default for Told<T> {
     fn default() -> Told<T> {
-        Told { list: Vec::new(), places: HashMap::new() }
+        Told { things: IndexMap::default() }
     }
 }
 
-impl<T: Clone + Eq + Hash> Told<T> {
+impl<T: Eq + Hash> Told<T> {
     /// Adds a thing. Told again, it counts on either condition.
-    fn add(&mut self, thing: T, condition: Condition) {
-        if condition == Condition::Never {
+    fn add(&mut self, thing: T, condition: Arc<Condition>) {
+        if *condition == Condition::Never {
             return;
         }
-        match self.places.get(&thing) {
-            Some(place) => {
-                let known = &mut self.list[*place].1;
-                *known = std::mem::replace(known, Condition::Maybe).or(condition);
+        match self.things.entry(thing) {
+            Entry::Occupied(known) => {
+                let known = known.into_mut();
+                if *known != condition {
+                    *known = Arc::new(Condition::clone(known).or(Condition::clone(&condition)));
+                }
             }
-            None => {
-                self.places.insert(thing.clone(), self.list.len());
-                self.list.push((thing, condition));
-            }
+            Entry::Vacant(place) => drop(place.insert(condition)),
         }
+    }
+
+    /// Whether a thing was told that counts on no condition.
+    fn is_certain(&self, thing: &T) -> bool {
+        self.things.get(thing).is_some_and(|condition| **condition == Condition::Maybe)
+    }
+
+    fn list(self) -> Vec<(T, Arc<Condition>)> {
+        self.things.into_iter().collect()
     }
 }
 
@@ -429,7 +465,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn shown(facts: &Facts) -> String {
-        let include = |(include, _): &(Include, Condition)| {
+        let include = |(include, _): &(Include, Arc<Condition>)| {
             let (open, name, close) = match &include.operand {
                 Operand::Quoted(name) => ("\"", name, "\""),
                 Operand::Angled(name) => ("<", name, ">"),
@@ -545,7 +581,7 @@ mod tests {
         let facts = scan(text);
         let holds = |name: &'static [u8]| facts.includes[0].1.may_hold(&|other| other == name);
         assert!(holds(b"A") && holds(b"B") && !holds(b"C"));
-        assert_eq!(facts.defines, [(b"M".to_vec(), Condition::defined(b"A"))]);
+        assert_eq!(facts.defines, [(b"M".to_vec(), Arc::new(Condition::defined(b"A")))]);
     }
 
     #[test]

@@ -1,6 +1,11 @@
 //! Reading source as the preprocessor does, as far as the names of included files need it.
 
 use std::borrow::Cow;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+
+static COMMENT_END: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("*/"));
 
 /// Reads bytes of source with joined lines joined: a backslash before the end of a line, blanks
 /// between the two included, is no byte of the source (C11 5.1.1.2, phase 2; GCC and Clang allow
@@ -69,6 +74,14 @@ impl<'a> Cursor<'a> {
 
     /// Passes over the rest of a comment that `/*` began. False if it does not end.
     pub(crate) fn skip_comment(&mut self) -> bool {
+        let rest = self.rest();
+        if let Some(length) = COMMENT_END.find(rest)
+            && memchr::memchr(b'\\', &rest[..length]).is_none()
+        {
+            self.at += length + 2;
+            self.join();
+            return true;
+        }
         let mut was_star = false;
         loop {
             if !was_star {
@@ -86,15 +99,6 @@ impl<'a> Cursor<'a> {
     fn skip_to(&mut self, wanted: u8) {
         let rest = self.rest();
         self.at += memchr::memchr2(wanted, b'\\', rest).unwrap_or(rest.len());
-        self.join();
-    }
-
-    /// Passes over what begins and ends nothing: up to the end of the line, or what may begin a comment, a
-    /// string or a character. Stops at a `\` in any case.
-    pub(crate) fn skip_words(&mut self) {
-        let rest = self.rest();
-        let rest = &rest[..memchr::memchr3(b'\n', b'/', b'\\', rest).unwrap_or(rest.len())];
-        self.at += memchr::memchr2(b'"', b'\'', rest).unwrap_or(rest.len());
         self.join();
     }
 
@@ -166,6 +170,30 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Where nothing but blanks and joints of lines stands from there up to `at`.
+pub(crate) fn before_blanks(text: &[u8], at: usize) -> usize {
+    let mut at = at;
+    loop {
+        match text[..at].last() {
+            Some(b'\r') => at -= 1,
+            Some(byte) if is_blank(*byte) => at -= 1,
+            Some(b'\n') => match joint_before(&text[..at]) {
+                Some(joint) => at = joint,
+                None => return at,
+            },
+            _ => return at,
+        }
+    }
+}
+
+/// Where the joint of lines begins that `text` ends with.
+fn joint_before(text: &[u8]) -> Option<usize> {
+    let line = text.strip_suffix(b"\n")?;
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let end = line.iter().rposition(|byte| !is_blank(*byte))?;
+    (line[end] == b'\\').then_some(end)
+}
+
 pub(crate) fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t' | 0x0b | 0x0c)
 }
@@ -233,12 +261,10 @@ pub(crate) fn is_raw(text: &[u8], at: usize) -> bool {
 /// before that.
 pub(crate) fn name_before(text: &[u8], at: usize) -> Option<&[u8]> {
     let start = text[..at].iter().rposition(|byte| !is_of_name(*byte)).map_or(0, |at| at + 1);
-    let is_joint = text[..start].strip_suffix(b"\n").is_some_and(|line| {
-        let line = line.strip_suffix(b"\r").unwrap_or(line);
-        let end = line.iter().rposition(|byte| !is_blank(*byte));
-        end.is_some_and(|end| line[end] == b'\\')
-    });
-    if is_joint { None } else { Some(&text[start..at]) }
+    match joint_before(&text[..start]) {
+        Some(_) => None,
+        None => Some(&text[start..at]),
+    }
 }
 
 /// Whether a quote behind this name begins a raw string.

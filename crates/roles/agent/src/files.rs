@@ -2,7 +2,7 @@
 //! says of others, and its content as it travels. Nothing is taken for true that was not looked at
 //! since a given time.
 
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -38,6 +38,27 @@ pub(crate) struct FileTable {
     /// A file that changed, or could not be read, while it was being looked at.
     disturbed: Option<Vec<u8>>,
     watch: Watch,
+    room: Room,
+}
+
+/// Where contents are read and packed, one after the other.
+#[derive(Default)]
+struct Room {
+    text: Vec<u8>,
+    packed: Vec<u8>,
+}
+
+/// As much room as stays when it is not used, of each kind.
+const MOST_ROOM: usize = 1 << 20;
+
+impl Room {
+    fn keep_small(&mut self) {
+        for room in [&mut self.text, &mut self.packed] {
+            if room.capacity() > MOST_ROOM {
+                *room = Vec::new();
+            }
+        }
+    }
 }
 
 /// What was at a name.
@@ -150,6 +171,7 @@ impl FileTable {
             clock: 0,
             disturbed: None,
             watch: Watch::after(0),
+            room: Room::default(),
         }
     }
 
@@ -415,8 +437,8 @@ impl FileTable {
         let Some(content) = self.contents.get_mut(&id) else { return false };
         let Some(text) = content.unsettled.clone() else { return false };
         let before = SystemTime::now();
-        let Ok((now, identity)) = read(&content.name) else { return true };
-        if now == text[..] {
+        let Ok((now, identity)) = read(&content.name, &mut self.room.text) else { return true };
+        if now == &text[..] {
             if identity.is_settled(before) {
                 content.unsettled = None;
             }
@@ -481,20 +503,22 @@ impl FileTable {
         }
         let name = Arc::clone(&content.name);
         let before = SystemTime::now();
-        let fetched = read(&name).ok().filter(|(_, identity)| self.ids.get(identity) == Some(&id));
+        let Room { text, packed } = &mut self.room;
+        let fetched = read(&name, text).ok().filter(|known| self.ids.get(&known.1) == Some(&id));
         let Some((text, identity)) = fetched else {
             self.disturbed.get_or_insert_with(|| name.to_vec());
             return None;
         };
         let content = self.contents.get_mut(&id)?;
         if !identity.is_settled(before) {
-            content.unsettled = Some(text.as_slice().into());
+            content.unsettled = Some(text.into());
         }
-        let facts = content.facts.get_or_insert_with(|| Arc::new(includes::scan(&text)));
-        let body = packed(&text);
+        let facts = content.facts.get_or_insert_with(|| Arc::new(includes::scan(text)));
+        let body = pack(text, packed);
         content.body = Some(Arc::clone(&body));
         self.body_bytes += body.len();
         let fetched = (Arc::clone(facts), body);
+        self.room.keep_small();
         self.make_room();
         Some(fetched)
     }
@@ -539,10 +563,14 @@ impl FileTable {
 }
 
 /// A content as it travels, its length before it. A file is never too long for that.
-fn packed(text: &[u8]) -> Arc<[u8]> {
-    let body = wire::lzo::compress(text);
-    let token = Token { name: TokenName::File, param: body.len() as u32 };
-    [&token.encode()[..], &body].concat().into()
+fn pack(text: &[u8], room: &mut Vec<u8>) -> Arc<[u8]> {
+    let token = |n_bytes| Token { name: TokenName::File, param: n_bytes }.encode();
+    room.clear();
+    room.extend_from_slice(&token(0));
+    *room = wire::lzo::compress_behind(text, std::mem::take(room));
+    let n_bytes = room.len() - Token::LEN;
+    room[..Token::LEN].copy_from_slice(&token(n_bytes as u32));
+    room.as_slice().into()
 }
 
 /// [`FileTable`] for compiles in one folder.
@@ -580,7 +608,7 @@ impl Files for View<'_> {
         else {
             return Arc::default();
         };
-        match read(&name) {
+        match read(&name, &mut self.table.room.text) {
             Ok((text, identity)) if self.table.ids.get(&identity) == Some(&file) => text.into(),
             _ => {
                 self.table.disturbed.get_or_insert_with(|| name.to_vec());
@@ -615,8 +643,8 @@ fn look_at_folder(name: &[u8]) -> (Option<Identity>, bool) {
     (identity, identity.is_none_or(|identity| identity.is_settled(before)))
 }
 
-/// Reads a file that stays the same meanwhile.
-fn read(name: &[u8]) -> io::Result<(Vec<u8>, Identity)> {
+/// Reads a file that stays the same meanwhile. Its text is at the beginning of `room`.
+fn read<'a>(name: &[u8], room: &'a mut Vec<u8>) -> io::Result<(&'a [u8], Identity)> {
     // A file may have become a pipe.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let file: OwnedFd = rustix::fs::open(name, flags, Mode::empty())?;
@@ -625,14 +653,15 @@ fn read(name: &[u8]) -> io::Result<(Vec<u8>, Identity)> {
     if !is_file(&stat) || size > LARGEST {
         return Err(io::ErrorKind::InvalidData.into());
     }
-    let mut text = vec![0; size as usize + 1];
-    let mut file = std::fs::File::from(file);
+    let n_asked = size as usize + 1;
+    if room.len() < n_asked {
+        room.resize(n_asked, 0);
+    }
     // Of a file, less than was asked for is all.
-    let n_bytes = file.read(&mut text)?;
-    text.truncate(n_bytes);
+    let n_bytes = rustix::io::read(&file, &mut room[..n_asked])?;
     let identity = Identity::of(&stat);
-    if text.len() as u64 != size || Identity::of(&rustix::fs::fstat(&file)?) != identity {
+    if n_bytes as u64 != size || Identity::of(&rustix::fs::fstat(&file)?) != identity {
         return Err(io::Error::other("it changed while it was read"));
     }
-    Ok((text, identity))
+    Ok((&room[..n_bytes], identity))
 }

@@ -80,7 +80,7 @@ fn every_short_distance_and_length_unpacks_alike() {
     let before = noise(80, 3);
     for distance in 1..70 {
         for length in (3..70).chain([255, 300]) {
-            let mut output = Output::for_input_of(before.len());
+            let mut output = Output::for_input_of(before.len(), Vec::new());
             output.literals(&before, 0, before.len());
             output.a_match(distance, length);
             output.literals(&before, 0, length % 7);
@@ -98,7 +98,7 @@ fn instructions() -> impl Strategy<Value = Vec<u8>> {
     let instruction = (0_u8..=255, distance, 0_usize..4, prop::collection::vec(any::<u8>(), 4));
     (0_usize..60_000, prop::collection::vec(instruction, 0..60)).prop_map(|(n_before, rest)| {
         let before = noise(n_before + 4, 13);
-        let mut output = Output::for_input_of(before.len());
+        let mut output = Output::for_input_of(before.len(), Vec::new());
         output.literals(&before, 0, before.len());
         let mut block = output.end();
         block.truncate(block.len() - 3);

@@ -34,9 +34,9 @@ const STRIDE_SHIFT: usize = 5;
 /// The longest run of literals that is copied in one piece of fixed size.
 const SHORT_RUN: usize = 16;
 
-/// Encodes `input`, which is not empty.
-pub(super) fn encode(input: &[u8]) -> Vec<u8> {
-    let mut output = Output::for_input_of(input.len());
+/// Encodes `input`, which is not empty, behind what is in `onto`.
+pub(super) fn encode(input: &[u8], onto: Vec<u8>) -> Vec<u8> {
+    let mut output = Output::for_input_of(input.len(), onto);
     let mut latest = [0_u16; 1 << HASH_BITS];
     // Where the literals begin that no instruction carries yet.
     let mut anchor = 0;
@@ -98,12 +98,16 @@ fn common_prefix(a: &[u8], b: &[u8]) -> usize {
 /// The stream so far. Its last instruction, if there is one, is a match or the first literals.
 pub(super) struct Output {
     bytes: Vec<u8>,
+    /// Where it begins in these.
+    start: usize,
 }
 
 impl Output {
-    pub(super) fn for_input_of(n_bytes: usize) -> Output {
+    pub(super) fn for_input_of(n_bytes: usize, onto: Vec<u8>) -> Output {
+        let mut bytes = onto;
         // Literals alone cost one byte more for each 255.
-        Output { bytes: Vec::with_capacity(n_bytes + n_bytes / 128 + 64) }
+        bytes.reserve(n_bytes + n_bytes / 128 + 64);
+        Output { start: bytes.len(), bytes }
     }
 
     /// Carries `input[from..to]` as literals; call it before each match, and before the end.
@@ -113,7 +117,7 @@ impl Output {
         if n_literals == 0 {
             return;
         }
-        if self.bytes.is_empty() && n_literals <= 238 {
+        if self.bytes.len() == self.start && n_literals <= 238 {
             self.bytes.push(17 + n_literals as u8);
         } else if n_literals <= 3 {
             // In the match before, whatever its kind, the two free bits are in the last byte

@@ -41,10 +41,17 @@ impl std::error::Error for LzoError {}
 /// Compresses `input` to a raw LZO1X block; nothing stays nothing.
 #[must_use]
 pub fn compress(input: &[u8]) -> Vec<u8> {
-    if input.is_empty() {
-        return Vec::new();
+    compress_behind(input, Vec::new())
+}
+
+/// As [`compress`], and the block stands behind what is in `onto`: for those who compress often, and
+/// give their buffer again.
+#[must_use]
+pub fn compress_behind(input: &[u8], onto: Vec<u8>) -> Vec<u8> {
+    match input {
+        [] => onto,
+        input => encoder::encode(input, onto),
     }
-    encoder::encode(input)
 }
 
 /// How many times larger than its packed form a body is taken to be at first: preprocessed

@@ -95,7 +95,7 @@ fn each_kind_of_match_is_chosen_at_its_edges() {
         (32_768, 9, &[0x18 | 7, 0x00, 0x00][..]),
         (49_151, 9, &[0x18 | 7, 0xfc, 0xff][..]),
     ] {
-        let mut output = Output::for_input_of(length);
+        let mut output = Output::for_input_of(length, Vec::new());
         output.a_match(distance, length);
         let instruction = output.end();
         let instruction = &instruction[..instruction.len() - 3];
@@ -112,7 +112,7 @@ fn each_kind_of_match_carries_0_to_many_literals() {
         for distance in edge.saturating_sub(2).max(1)..(edge + 3).min(49_152) {
             for (i, &length) in lengths.iter().enumerate() {
                 let after = noise([0, 1, 2, 3, 4, 18, 19, 273, 274][i % 9], 11);
-                let mut output = Output::for_input_of(before.len());
+                let mut output = Output::for_input_of(before.len(), Vec::new());
                 output.literals(&before, 0, before.len());
                 output.a_match(distance, length);
                 output.literals(&after, 0, after.len());
