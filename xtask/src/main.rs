@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use client::ReasonPage;
 
 const USAGE: &str = "\
 usage: cargo xtask CHORE
@@ -38,7 +39,8 @@ usage: cargo xtask CHORE
   soak [--seconds N]
                   good and hostile clients on our server together (default 30 minutes);
                   prints what grew, and fails where something did
-  reasons         write docs/reasons.md anew from the code
+  reasons         write docs/reasons.md, the heads of docs/reasons/*.md, and docs/guide/troubleshooting.md
+                  anew from the code
   options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
@@ -96,10 +98,22 @@ fn seconds(word: Option<&String>) -> Result<u32> {
     })
 }
 
-/// Writes the page of reason codes anew; a test of `client` compares it with the code.
+/// Writes the pages of reason codes anew; tests of `client` and `e2e` compare them with the code.
 fn write_reasons() -> Result<()> {
-    std::fs::write(root().join("docs/reasons.md"), client::reasons_page())
-        .context("could not write docs/reasons.md")
+    let write = |name: &str, text: &str| {
+        std::fs::write(root().join(name), text).with_context(|| format!("could not write {name}"))
+    };
+    write("docs/reasons.md", &client::reasons_page())?;
+    let page_of = |page: &ReasonPage| {
+        let path = root().join("docs/reasons").join(page.code).with_extension("md");
+        // One of a new code is not there yet.
+        page.over(&std::fs::read_to_string(path).unwrap_or_default())
+    };
+    for page in client::reason_pages() {
+        write(&format!("docs/reasons/{}.md", page.code), &page_of(&page))?;
+    }
+    let page = client::troubleshooting_page(|page| Ok::<_, String>(page_of(page)));
+    write("docs/guide/troubleshooting.md", &page.map_err(anyhow::Error::msg)?)
 }
 
 /// Writes the page of compiler options anew; a test of `e2e` compares it with the table.

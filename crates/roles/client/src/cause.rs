@@ -1,6 +1,7 @@
 //! Why a job ended where it did: one vocabulary for messages, the ledger, reports and documents.
 
-use std::fmt::Write as _;
+pub(crate) mod page;
+
 use std::io::ErrorKind;
 
 use compiler_args::Reason;
@@ -651,75 +652,6 @@ impl From<&Trouble> for Cause {
     }
 }
 
-/// The page `docs/reasons.md`: every code with what it means and what to do.
-#[must_use]
-pub fn reasons_page() -> String {
-    const SECTIONS: [(Group, &str, &str); 5] = [
-        (Group::Done, "Done by a server", ""),
-        (
-            Group::Command,
-            "The command stays",
-            "Only this machine can run it. The sentence goes on from the word in question, as in\n\
-             \"`-march=native` means the processor ...\".\n\n",
-        ),
-        (Group::Here, "The job stays", "The command could have left, but was run here.\n\n"),
-        (
-            Group::Detour,
-            "Preprocessed here after all",
-            "A host would have preprocessed the source as well. The job does not end for that: it goes\n\
-             to the same host in plain mode.\n\n",
-        ),
-        (
-            Group::Host,
-            "A host did not do it",
-            "Each attempt that failed has one of these. A job that no host did ends here with the code\n\
-             of the last attempt.\n\n",
-        ),
-    ];
-    let mut page = String::from(
-        "# Reason codes\n\n\
-         <!-- Made from the code: `cargo xtask reasons` writes this page. -->\n\n\
-         Every job ends with one of these codes, on a server or here. `DISTCC_VERBOSE=1` shows it in\n\
-         brackets, the ledger keeps it, `distcc --report` counts by it, `distcc --explain` tells it\n\
-         beforehand. Codes are stable: a script may compare them.\n\n\
-         *strict* says what `DISTCC_STRICT=1` makes of a job that ends here for it: \"fails\", or \
-         \"runs\".\n",
-    );
-    for (group, title, text) in SECTIONS {
-        let _ = write!(page, "\n## {title}\n\n{text}");
-        let strict = !matches!(group, Group::Done | Group::Detour);
-        let has_remedy = group == Group::Detour;
-        page.push_str(if strict {
-            "| code | means | what to do | strict |\n|---|---|---|---|\n"
-        } else if has_remedy {
-            "| code | means | what to do |\n|---|---|---|\n"
-        } else {
-            "| code | means |\n|---|---|\n"
-        });
-        for cause in Cause::all().filter(|cause| cause.group() == group) {
-            let _ = write!(page, "| `{}` | {} |", cause.code(), in_a_table(cause.means()));
-            if strict {
-                let strict = match cause {
-                    // Nothing falls back then, so it is not doubted.
-                    Cause::ArtefactOfPreprocessing => "takes the server's word",
-                    cause if cause.is_fine_when_strict() => "runs",
-                    _ => "fails",
-                };
-                let _ = write!(page, " {} | {strict} |", in_a_table(cause.remedy()));
-            }
-            if has_remedy {
-                let _ = write!(page, " {} |", in_a_table(cause.remedy()));
-            }
-            page.push('\n');
-        }
-    }
-    page
-}
-
-fn in_a_table(text: &str) -> String {
-    text.replace('|', "\\|")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -753,12 +685,5 @@ mod tests {
         for cause in Cause::all().filter(|cause| cause.group() == Group::Host) {
             assert_eq!(cause.remedy().is_empty(), without.contains(&cause), "{}", cause.code());
         }
-    }
-
-    #[test]
-    fn the_page_of_reasons_is_that_of_the_code() {
-        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../docs/reasons.md");
-        let page = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(page == reasons_page(), "docs/reasons.md is old: run `cargo xtask reasons`");
     }
 }

@@ -54,7 +54,7 @@ use statedir::StateDir;
 use toolchain::{Compiler, Finder};
 use wire::Exit;
 
-pub use cause::reasons_page;
+pub use cause::page::{ReasonPage, reason_pages, reasons_page, troubleshooting_page};
 pub use names::LookUp;
 pub use settings::Settings;
 
