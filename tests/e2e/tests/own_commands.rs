@@ -6,7 +6,7 @@ mod common;
 use std::path::PathBuf;
 
 use common::{Ran, World};
-use support::program;
+use support::{Kind, Server, ServerOptions, program};
 
 fn ask(hosts: &str, question: &str) -> [Ran; 2] {
     [PathBuf::from("/usr/bin/distcc"), program("distcc")]
@@ -39,7 +39,32 @@ fn help_names_every_option_of_the_manual_page() {
 }
 
 #[test]
-fn the_number_of_jobs_is_the_originals() {
+fn servers_say_how_many_jobs_they_take() {
+    let world = World::new();
+    let start = |kind, n_jobs| {
+        world.server(&format!("{kind:?}"), &ServerOptions { n_jobs, ..ServerOptions::new(kind) })
+    };
+    let (ours, original) = (start(Kind::Ours, 3), start(Kind::Original, 3));
+    let host = |server: &Server, limit: u32| server.host(&format!("/{limit}"));
+    let ask = |hosts: &str| world.run(program("distcc"), hosts, &["-j"]);
+    let (most, least) = (host(&ours, 8), host(&ours, 2));
+    for (hosts, expected) in [
+        (most.clone(), "3\n"),
+        (least.clone(), "2\n"),
+        (format!("{most} {least} 127.0.0.1:1/7 localhost/2 me@green/2:cmd"), "9\n"),
+        // That one says nothing.
+        (host(&original, 6), "6\n"),
+        (format!("{},down {least}", host(&original, 6)), "2\n"),
+        ("127.0.0.1:1/7 localhost/2".to_owned(), "9\n"),
+    ] {
+        let ran = ask(&hosts);
+        assert_eq!((ran.code, ran.stdout.as_str()), (0, expected), "{hosts}: {}", ran.stderr);
+    }
+    assert!(ask("127.0.0.1:1/7").stderr.contains("[connection-refused]"));
+}
+
+#[test]
+fn without_an_answer_the_number_of_jobs_is_the_originals() {
     for hosts in [
         "red",
         "localhost",

@@ -30,7 +30,12 @@ pub struct Abilities {
     pub lays_out_trees: bool,
     /// It keeps files for further requests that a client gives a key (see [`crate::FileKey`]).
     pub keeps_files: bool,
+    /// How many compilers it runs at once, if it tells: further jobs wait there.
+    pub n_jobs: Option<u32>,
 }
+
+/// How the line begins that tells the number of jobs.
+const JOBS: &str = "jobs ";
 
 impl Abilities {
     /// The abilities and their names, as they travel.
@@ -68,10 +73,12 @@ impl Abilities {
     #[must_use]
     pub fn to_text(self) -> String {
         let names = self.named().into_iter().filter(|(_, can)| *can);
-        std::iter::once(HEADLINE)
-            .chain(names.map(|(name, _)| name))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let lines = std::iter::once(HEADLINE).chain(names.map(|(name, _)| name));
+        let mut text: String = lines.map(|line| format!("{line}\n")).collect();
+        if let Some(n_jobs) = self.n_jobs {
+            text.push_str(&format!("{JOBS}{n_jobs}\n"));
+        }
+        text
     }
 
     /// Reads them back. Names that are not known here are passed over: a newer server has more.
@@ -89,7 +96,11 @@ impl Abilities {
                 "picks-compiler" => abilities.picks_compiler = true,
                 "lays-out-trees" => abilities.lays_out_trees = true,
                 "keeps-files" => abilities.keeps_files = true,
-                _ => {}
+                line => {
+                    if let Some(number) = line.strip_prefix(JOBS) {
+                        abilities.n_jobs = number.parse().ok().filter(|n_jobs| *n_jobs > 0);
+                    }
+                }
             }
         }
         Some(abilities)
@@ -111,6 +122,7 @@ mod tests {
                 picks_compiler,
                 lays_out_trees,
                 keeps_files,
+                n_jobs: (number % 2 == 0).then_some(number + 1),
             };
             assert_eq!(Abilities::of_reply(&abilities.reply()), Some(abilities));
         }
@@ -127,5 +139,9 @@ mod tests {
         assert_eq!(said(WaitStatus::exited(0), "restores-source\n"), None);
         let newer = said(WaitStatus::exited(0), "distcc-rs\nflies\nrestores-source\n");
         assert_eq!(newer, Some(Abilities { restores_source: true, ..Abilities::default() }));
+        for nonsense in ["jobs 0", "jobs -1", "jobs", "jobs 99999999999", "jobs 1 2"] {
+            let said = said(WaitStatus::exited(0), &format!("distcc-rs\n{nonsense}\n"));
+            assert_eq!(said, Some(Abilities::default()), "{nonsense}");
+        }
     }
 }

@@ -5,13 +5,14 @@ use std::os::unix::ffi::OsStringExt;
 use std::time::{Duration, SystemTime};
 
 use hosts::HostSpec;
+use statedir::StateDir;
 use wire::{ABILITIES_QUESTION, Abilities, Exit};
 
-use crate::Context;
 use crate::cause::Cause;
 use crate::dated;
 use crate::distribute::is_backed_off;
 use crate::remote::{Conversation, Trouble};
+use crate::{Context, Settings};
 
 /// How long an answer holds: a server may be exchanged for another.
 const HOLDS: Duration = Duration::from_secs(24 * 60 * 60);
@@ -48,8 +49,12 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
 
 /// What is remembered of what `spec`'s server can do, if it still holds.
 pub(crate) fn known(context: &Context, spec: &HostSpec) -> Option<Abilities> {
-    let kept = context.state.as_ref()?.recall(key(spec).as_bytes())?;
-    still_holds(&kept, SystemTime::now())
+    remembered(context.state.as_ref()?, spec)
+}
+
+/// As [`known`], by the state folder alone.
+pub(crate) fn remembered(state: &StateDir, spec: &HostSpec) -> Option<Abilities> {
+    still_holds(&state.recall(key(spec).as_bytes())?, SystemTime::now())
 }
 
 fn key(spec: &HostSpec) -> String {
@@ -64,11 +69,20 @@ fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {
 }
 
 fn ask(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
-    let question = [OsString::from_vec(ABILITIES_QUESTION.to_vec())];
     let mut is_dead = || is_backed_off(context, spec);
-    let state = context.state.as_ref();
-    let mut conversation =
-        Conversation::begin(spec, &question, &context.settings, state, &mut is_dead)?;
+    ask_now(spec, &context.settings, context.state.as_ref(), &mut is_dead)
+}
+
+/// What `spec`'s server says that it can do, whatever is remembered. `is_dead` is asked meanwhile whether
+/// that still matters.
+pub(crate) fn ask_now(
+    spec: &HostSpec,
+    settings: &Settings,
+    state: Option<&StateDir>,
+    is_dead: &mut dyn FnMut() -> bool,
+) -> Result<Abilities, Trouble> {
+    let question = [OsString::from_vec(ABILITIES_QUESTION.to_vec())];
+    let mut conversation = Conversation::begin(spec, &question, settings, state, is_dead)?;
     conversation.send_source(b"")?;
     let reply = conversation.receive(|| {})?;
     Ok(Abilities::of_reply(&reply).unwrap_or_default())

@@ -6,17 +6,18 @@ use hosts::SpecError;
 use statedir::StateDir;
 use wire::Exit;
 
-use crate::Settings;
 use crate::cause::Cause;
 use crate::host_list::{self, Found, Missing};
 use crate::invocation::OwnCommand;
 use crate::log::{Log, clean};
 use crate::zeroconf::Asking;
+use crate::{Settings, capacity};
 
 const HELP: &str = "\
 usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that gives the same object
        distcc --show-hosts              print the host list as it is understood
-       distcc -j                        print how many jobs the hosts take at once
+       distcc -j                        ask the servers how many jobs they take at once,
+                                        and print the sum: make -j$(distcc -j)
        distcc --explain [--json] [COMPILER] ARGUMENTS...
                                         how the command is read, where it would run, and why
        distcc --report [--since DURATION] [--json]
@@ -51,7 +52,11 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
                 log.error("the host list is empty", "name servers in it: HOST/LIMIT ...");
                 return Exit::NO_HOSTS;
             }
-            Ok(found) if command == OwnCommand::Slots => format!("{}\n", found.list.n_slots()),
+            Ok(found) if command == OwnCommand::Slots => {
+                let n_jobs =
+                    capacity::n_jobs(&found.list.hosts, settings, state(settings).as_ref(), log);
+                format!("{n_jobs}\n")
+            }
             Ok(found) => found.list.hosts.iter().map(|spec| format!("{spec}\n")).collect(),
             Err(missing) => return complain(&missing, log),
         },
@@ -62,8 +67,12 @@ pub(crate) fn run(command: OwnCommand, settings: &Settings, log: &Log) -> Exit {
     }
 }
 
+fn state(settings: &Settings) -> Option<StateDir> {
+    StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref()).ok()
+}
+
 fn whole_list(settings: &Settings, log: &Log) -> Result<Found, Missing> {
-    let state = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref()).ok();
+    let state = state(settings);
     let found = host_list::read_with_found(settings, state.as_ref(), log, Asking::Allowed)?;
     if let Some(why) = &found.undiscovered {
         log.warning(why, Cause::NothingDiscovered.remedy());

@@ -13,6 +13,7 @@ use std::sync::mpsc;
 use compiler_args::{Part, Reason, Stay, split};
 use wire::Exit;
 
+use crate::jobserver::Jobserver;
 use crate::{Context, host_list};
 
 /// How many jobs wait for slots at once.
@@ -32,16 +33,24 @@ pub(crate) fn parts(context: &Context, words: &[OsString], stay: &Stay) -> Optio
 }
 
 /// Runs each part as a command of its own, and shows what they said in the order of the sources,
-/// as the compiler would. One that fails does not keep the others from being done.
+/// as the compiler would. One that fails does not keep the others from being done. Under a make with a
+/// jobserver there are no more of them at once than it lets: make has counted one.
 pub(crate) fn run(context: &Context, parts: &[Part]) -> Exit {
     let next = AtomicUsize::new(0);
     let (done, results) = mpsc::channel();
+    let jobserver = std::env::var_os("MAKEFLAGS").and_then(|flags| Jobserver::of(&flags));
     std::thread::scope(|scope| {
-        for _ in 0..parts.len().min(MOST_AT_ONCE) {
+        for n_others in 0..parts.len().min(MOST_AT_ONCE) {
             let (next, done) = (&next, done.clone());
             let (is_masquerade, colors) = (context.is_masquerade, context.settings.colors);
+            let jobserver = jobserver.as_ref().filter(|_| n_others > 0);
             scope.spawn(move || {
                 loop {
+                    let is_wanted = || next.load(Ordering::Relaxed) < parts.len();
+                    let token = jobserver.map(|jobserver| jobserver.take(is_wanted));
+                    if matches!(token, Some(None)) {
+                        return;
+                    }
                     let index = next.fetch_add(1, Ordering::Relaxed);
                     let Some(part) = parts.get(index) else { return };
                     let output = command(part, is_masquerade, colors).output();

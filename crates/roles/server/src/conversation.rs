@@ -278,6 +278,7 @@ impl<'a> Conversation<'a> {
             picks_compiler: true,
             lays_out_trees: self.context.lays_out_trees(),
             keeps_files: self.context.kept.keeps(),
+            n_jobs: u32::try_from(self.context.slots.n_slots()).ok(),
         };
         if let Ok(bytes) = abilities.reply().encode(version) {
             let _ = self.send(&bytes);
