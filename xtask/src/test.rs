@@ -5,7 +5,7 @@ use anyhow::Result;
 use crate::{build, cargo, debian, fuzz, soak, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 24] = [
+const PACKAGES: [&str; 28] = [
     "distcc",
     "distcc-pump",
     "liblzo2-2",
@@ -30,6 +30,11 @@ const PACKAGES: [&str; 24] = [
     "openssh-client",
     "openssh-server",
     "systemd",
+    // The build tools of docs/guide/build-tools.md.
+    "cmake",
+    "meson",
+    "ninja-build",
+    "ccache",
 ];
 
 /// The workspaces beside the main one.

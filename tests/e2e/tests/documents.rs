@@ -1,5 +1,7 @@
 //! The documents name what the programs know.
 
+use std::path::Path;
+
 use client::{ReasonPage, reason_pages, troubleshooting_page};
 use compiler_args::{Reason, options_page};
 
@@ -51,10 +53,7 @@ fn every_reason_code_has_a_page_that_says_what_to_do() {
             assert!(section.trim().len() > 40, "docs/reasons/{code}.md: {heading} says too little");
             rest = after;
         }
-        for other in by_hand.split("](").skip(1).filter_map(|link| link.split(')').next()) {
-            let target = other.split('#').next().unwrap_or_default();
-            assert!(folder.join(target).exists(), "docs/reasons/{code}.md leads to {other}");
-        }
+        check_links(&folder, code, by_hand);
     }
     for entry in std::fs::read_dir(&folder).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
@@ -73,4 +72,30 @@ fn troubleshooting_is_made_from_the_pages_of_the_codes() {
     let page = std::fs::read_to_string(docs.join("guide/troubleshooting.md")).unwrap_or_default();
     let is_new = page == troubleshooting_page(read).unwrap();
     assert!(is_new, "docs/guide/troubleshooting.md is old: run `cargo xtask reasons`");
+}
+
+/// Checks that the links of a page in `folder` lead somewhere.
+#[track_caller]
+fn check_links(folder: &Path, name: &str, text: &str) {
+    for link in text.split("](").skip(1).filter_map(|link| link.split(')').next()) {
+        let target = link.split('#').next().unwrap_or_default();
+        let is_elsewhere = target.starts_with("https://");
+        assert!(is_elsewhere || folder.join(target).exists(), "{name} leads to {link}");
+    }
+}
+
+#[test]
+fn the_guides_lead_somewhere() {
+    let root = support::workspace();
+    let folder = root.join("docs/guide");
+    for entry in std::fs::read_dir(&folder).unwrap() {
+        let path = entry.unwrap().path();
+        check_links(&folder, &path.display().to_string(), &std::fs::read_to_string(&path).unwrap());
+    }
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    check_links(&root, "README.md", &readme);
+    let names = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name());
+    for name in names.map(|name| format!("docs/guide/{}", name.to_string_lossy())) {
+        assert!(readme.contains(&name), "README.md does not name {name}");
+    }
 }
