@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hosts::Host;
-use statedir::{Attempt, Phase, Place, Record, StateDir, Times};
+use statedir::{AGENT, Attempt, Phase, Place, Record, StateDir, Times};
 use wire::Exit;
 
 use crate::cause::Cause;
@@ -25,9 +25,6 @@ pub(crate) enum Part {
     Receiving,
     Local,
 }
-
-/// Who did not do its part, in the ledger, where a job was preprocessed here after all.
-pub(crate) const AGENT: &str = "distcc-agent";
 
 const N_PARTS: usize = Part::Local as usize + 1;
 

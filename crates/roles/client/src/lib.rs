@@ -114,7 +114,7 @@ impl Context {
             self.state.as_ref().filter(|_| self.settings.fallback && !self.settings.verbose);
         let Some(state) = state else { return self.log.warning(text, hint) };
         let key = format!("{} {what}", build::number());
-        if state.is_news(key.as_bytes(), report::LONGEST_PAUSE) {
+        if state.is_news(key.as_bytes(), statedir::LONGEST_PAUSE) {
             let said_once = "said once a build; `distcc --report` counts the rest";
             let separator = if hint.is_empty() { "" } else { "; " };
             self.log.warning(text, &format!("{hint}{separator}{said_once}"));

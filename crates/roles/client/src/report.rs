@@ -6,17 +6,13 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use statedir::{Ledger, Place, Record, StateDir};
+use statedir::{Ledger, Record, StateDir, Tally};
 use wire::Exit;
 
 use crate::Settings;
-use crate::account::AGENT;
 use crate::cause::{Cause, Group};
 use crate::json::Json;
 use crate::log::{Log, clean};
-
-/// A build ends where its session has had no job for so long.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 const USAGE: &str = "distcc --report [--last-build | --since DURATION] [--json], as in --since 2h";
 
@@ -83,14 +79,15 @@ pub(crate) fn run(words: &[OsString], settings: &Settings, log: &Log) -> Exit {
     };
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let records: Vec<&Record> = match question.since {
-        None => last_build(&ledger.records),
+        None => ledger.last_build(),
         Some(since) => {
             let from = now.saturating_sub(since);
-            ledger.records.iter().filter(|record| end(record) >= from).collect()
+            ledger.records.iter().filter(|record| record.ended() >= from).collect()
         }
     };
     let n_processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    let report = Report::of(&records, ledger.n_skipped, n_processors as u64);
+    let tally = Tally::of(&records, n_processors as u64);
+    let report = Report { tally, n_skipped_lines: ledger.n_skipped };
     let text = if question.json { format!("{}\n", report.json()) } else { report.text() };
     match std::io::stdout().write_all(text.as_bytes()) {
         Ok(()) => Exit::SUCCESS,
@@ -105,56 +102,10 @@ fn read(settings: &Settings) -> std::io::Result<Ledger> {
         .ledger()
 }
 
-fn end(record: &Record) -> Duration {
-    record.started + record.took
-}
-
-/// The jobs of the last build: those of the session whose job ended last, back to the first pause
-/// of more than [`LONGEST_PAUSE`].
-fn last_build(records: &[Record]) -> Vec<&Record> {
-    let mut latest_first: Vec<&Record> = records.iter().collect();
-    latest_first.sort_by_key(|record| std::cmp::Reverse(end(record)));
-    let Some(last) = latest_first.first() else { return Vec::new() };
-    let (session, mut began) = (last.session, last.started);
-    let mut build = Vec::new();
-    for record in latest_first.into_iter().filter(|record| record.session == session) {
-        if end(record) + LONGEST_PAUSE < began {
-            break;
-        }
-        began = began.min(record.started);
-        build.push(record);
-    }
-    build.reverse();
-    build
-}
-
-/// What became of some jobs.
+/// What is reported.
 #[derive(Debug, Default)]
 struct Report {
-    n_jobs: u64,
-    /// Jobs whose exit status is not 0.
-    n_failed: u64,
-    began: Duration,
-    wall: Duration,
-    /// Jobs by the host that did them.
-    by_host: BTreeMap<String, u64>,
-    /// Jobs by the reason for which they were done here.
-    here: BTreeMap<String, u64>,
-    /// Jobs by the reason for which nobody did them.
-    nowhere: BTreeMap<String, u64>,
-    /// Jobs that servers have preprocessed as well.
-    n_pumped: u64,
-    /// Jobs that were to be preprocessed by servers and were not, by the reason.
-    detours: BTreeMap<String, u64>,
-    /// Attempts that failed, by host and reason.
-    attempts: BTreeMap<(String, String), u64>,
-    n_sent: u64,
-    n_received: u64,
-    /// Sums of the parts of jobs, in the order of [`PARTS`].
-    times: [Duration; 7],
-    n_processors: u64,
-    /// How long the jobs would have taken here alone.
-    alone: Duration,
+    tally: Tally,
     n_skipped_lines: u64,
 }
 
@@ -170,115 +121,71 @@ const PARTS: [(&str, &str); 7] = [
 ];
 
 impl Report {
-    fn of(records: &[&Record], n_skipped_lines: u64, n_processors: u64) -> Report {
-        let mut report = Report { n_skipped_lines, n_processors, ..Report::default() };
-        let began = records.iter().map(|record| record.started).min().unwrap_or_default();
-        let ended = records.iter().map(|record| end(record)).max().unwrap_or_default();
-        report.began = began;
-        report.wall = ended - began;
-        let (mut work, mut longest) = (Duration::ZERO, Duration::ZERO);
-        for record in records {
-            report.n_jobs += 1;
-            report.n_failed += u64::from(record.exit != 0);
-            let count = match &record.place {
-                Place::Host(host) => report.by_host.entry(host.clone()),
-                Place::Here => report.here.entry(record.code.clone()),
-                Place::Nowhere => report.nowhere.entry(record.code.clone()),
-            };
-            *count.or_default() += 1;
-            let is_remote = matches!(record.place, Place::Host(_));
-            report.n_pumped += u64::from(is_remote && record.code == Cause::Pumped.code());
-            for attempt in &record.attempts {
-                if attempt.host == AGENT {
-                    *report.detours.entry(attempt.code.clone()).or_default() += 1;
-                    continue;
-                }
-                let key = (attempt.host.clone(), attempt.code.clone());
-                *report.attempts.entry(key).or_default() += 1;
-            }
-            report.n_sent = report.n_sent.saturating_add(record.n_sent);
-            report.n_received = report.n_received.saturating_add(record.n_received);
-            for (sum, time) in report.times.iter_mut().zip(record.times.all()) {
-                *sum = sum.saturating_add(time);
-            }
-            let own = match &record.place {
-                Place::Here => record.times.local,
-                Place::Host(_) => record.times.preprocessing + record.times.compiling,
-                Place::Nowhere => Duration::ZERO,
-            };
-            work = work.saturating_add(own);
-            longest = longest.max(own);
-        }
-        let shared = work.as_secs_f64() / n_processors.max(1) as f64;
-        report.alone = longest.max(Duration::try_from_secs_f64(shared).unwrap_or_default());
-        report
-    }
-
-    fn speed_up(&self) -> f64 {
-        self.alone.as_secs_f64() / self.wall.as_secs_f64()
-    }
-
     fn text(&self) -> String {
         let mut text = String::new();
-        if self.n_jobs == 0 {
+        if self.tally.n_jobs == 0 {
             text.push_str("no job is in the ledger of that time\n");
             self.write_skipped(&mut text);
             return text;
         }
-        let n_remote: u64 = self.by_host.values().sum();
-        let n_here: u64 = self.here.values().sum();
+        let n_remote: u64 = self.tally.by_host.values().sum();
+        let n_here: u64 = self.tally.here.values().sum();
         let _ = writeln!(
             text,
             "{} in {:.1} s from {}",
-            counted(self.n_jobs, "job"),
-            self.wall.as_secs_f64(),
-            utc(self.began)
+            counted(self.tally.n_jobs, "job"),
+            self.tally.wall.as_secs_f64(),
+            utc(self.tally.began)
         );
-        if self.n_failed > 0 {
-            let _ = writeln!(text, "{} of them failed", self.n_failed);
+        if self.tally.n_failed > 0 {
+            let _ = writeln!(text, "{} of them failed", self.tally.n_failed);
         }
         let _ = writeln!(text, "\ndone by servers {n_remote:>22}");
-        for (host, count) in &self.by_host {
+        for (host, count) in &self.tally.by_host {
             let _ = writeln!(text, "  {:<28} {count:>7}", clean(host));
         }
-        if self.n_pumped > 0 || !self.detours.is_empty() {
-            let _ = writeln!(text, "\npreprocessed by servers {:>14}", self.n_pumped);
+        if self.tally.n_pumped > 0 || !self.tally.detours.is_empty() {
+            let _ = writeln!(text, "\npreprocessed by servers {:>14}", self.tally.n_pumped);
         }
-        if !self.detours.is_empty() {
+        if !self.tally.detours.is_empty() {
             text.push_str("preprocessed here instead, because of\n");
-            write_causes(&mut text, &self.detours);
+            write_causes(&mut text, &self.tally.detours);
         }
         let _ = writeln!(text, "\ndone here {n_here:>28}");
-        write_causes(&mut text, &self.here);
-        if !self.nowhere.is_empty() {
-            let n_nowhere: u64 = self.nowhere.values().sum();
+        write_causes(&mut text, &self.tally.here);
+        if !self.tally.nowhere.is_empty() {
+            let n_nowhere: u64 = self.tally.nowhere.values().sum();
             let _ = writeln!(text, "\ndone nowhere {n_nowhere:>25}");
-            write_causes(&mut text, &self.nowhere);
+            write_causes(&mut text, &self.tally.nowhere);
         }
-        if !self.attempts.is_empty() {
-            let n_attempts: u64 = self.attempts.values().sum();
+        if !self.tally.attempts.is_empty() {
+            let n_attempts: u64 = self.tally.attempts.values().sum();
             let _ = writeln!(text, "\nfailures of hosts {n_attempts:>20}");
-            for ((host, code), count) in &self.attempts {
+            for ((host, code), count) in &self.tally.attempts {
                 let (host, code) = (clean(host), clean(code));
                 let _ = writeln!(text, "  {:<28} {count:>7}  {}", host, meaning(&code));
                 write_hint(&mut text, &code);
             }
         }
-        let _ =
-            writeln!(text, "\nsent {} and received {}", size(self.n_sent), size(self.n_received));
+        let _ = writeln!(
+            text,
+            "\nsent {} and received {}",
+            size(self.tally.n_sent),
+            size(self.tally.n_received)
+        );
         text.push_str("seconds of all jobs together:\n");
-        for ((_, part), time) in PARTS.iter().zip(self.times) {
+        for ((_, part), time) in PARTS.iter().zip(self.tally.times) {
             let _ = writeln!(text, "  {part:<28} {:>7.1}", time.as_secs_f64());
         }
-        if n_remote > 0 && !self.wall.is_zero() {
+        if n_remote > 0 && !self.tally.wall.is_zero() {
             let _ = writeln!(
                 text,
                 "estimate: here alone {:.1} s, so {:.1} times as long (the time that jobs were \
                  preprocessed,\ncompiled by servers and run here, shared by the {} of this \
                  machine, as if servers were as fast)",
-                self.alone.as_secs_f64(),
-                self.speed_up(),
-                counted(self.n_processors, "processor")
+                self.tally.alone.as_secs_f64(),
+                self.tally.speed_up(),
+                counted(self.tally.n_processors, "processor")
             );
         }
         self.write_skipped(&mut text);
@@ -297,35 +204,40 @@ impl Report {
             let causes = by_count(causes).into_iter();
             Json::List(causes.map(|(code, count)| cause_json(code, count, None)).collect())
         };
-        let hosts = self.by_host.iter().map(|(host, count)| {
+        let hosts = self.tally.by_host.iter().map(|(host, count)| {
             let host = Json::Text(host.clone());
             Json::Object(vec![("host", host), ("jobs", Json::Number(*count))])
         });
-        let attempts =
-            self.attempts.iter().map(|((host, code), count)| cause_json(code, *count, Some(host)));
-        let times =
-            PARTS.iter().zip(self.times).map(|((name, _), time)| (*name, Json::Seconds(time)));
+        let attempts = self
+            .tally
+            .attempts
+            .iter()
+            .map(|((host, code), count)| cause_json(code, *count, Some(host)));
+        let times = PARTS
+            .iter()
+            .zip(self.tally.times)
+            .map(|((name, _), time)| (*name, Json::Seconds(time)));
         let sum = |counts: &BTreeMap<String, u64>| Json::Number(counts.values().sum());
         Json::Object(vec![
-            ("jobs", Json::Number(self.n_jobs)),
-            ("failed", Json::Number(self.n_failed)),
-            ("began", Json::Seconds(self.began)),
-            ("wall_seconds", Json::Seconds(self.wall)),
-            ("done_by_servers", sum(&self.by_host)),
-            ("preprocessed_by_servers", Json::Number(self.n_pumped)),
-            ("preprocessed_here_instead", causes(&self.detours)),
-            ("done_here", sum(&self.here)),
-            ("done_nowhere", sum(&self.nowhere)),
+            ("jobs", Json::Number(self.tally.n_jobs)),
+            ("failed", Json::Number(self.tally.n_failed)),
+            ("began", Json::Seconds(self.tally.began)),
+            ("wall_seconds", Json::Seconds(self.tally.wall)),
+            ("done_by_servers", sum(&self.tally.by_host)),
+            ("preprocessed_by_servers", Json::Number(self.tally.n_pumped)),
+            ("preprocessed_here_instead", causes(&self.tally.detours)),
+            ("done_here", sum(&self.tally.here)),
+            ("done_nowhere", sum(&self.tally.nowhere)),
             ("hosts", Json::List(hosts.collect())),
-            ("here", causes(&self.here)),
-            ("nowhere", causes(&self.nowhere)),
+            ("here", causes(&self.tally.here)),
+            ("nowhere", causes(&self.tally.nowhere)),
             ("host_failures", Json::List(attempts.collect())),
-            ("bytes_sent", Json::Number(self.n_sent)),
-            ("bytes_received", Json::Number(self.n_received)),
+            ("bytes_sent", Json::Number(self.tally.n_sent)),
+            ("bytes_received", Json::Number(self.tally.n_received)),
             ("seconds", Json::Object(times.collect())),
-            ("processors", Json::Number(self.n_processors)),
-            ("estimated_seconds_alone", Json::Seconds(self.alone)),
-            ("estimated_speed_up", Json::Ratio(self.speed_up())),
+            ("processors", Json::Number(self.tally.n_processors)),
+            ("estimated_seconds_alone", Json::Seconds(self.tally.alone)),
+            ("estimated_speed_up", Json::Ratio(self.tally.speed_up())),
             ("skipped_lines", Json::Number(self.n_skipped_lines)),
         ])
     }
@@ -426,7 +338,7 @@ fn date(mut days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use statedir::{Attempt, Times};
+    use statedir::{Attempt, Place, Times};
 
     /// A job of session `session` from second `from` to second `to`.
     fn job(session: u32, from: u64, to: u64) -> Record {
@@ -439,22 +351,6 @@ mod tests {
             times: Times { local: Duration::from_secs(to - from), ..Times::default() },
             ..Record::default()
         }
-    }
-
-    #[test]
-    fn a_build_is_the_jobs_of_a_session_up_to_a_pause() {
-        let records = [
-            job(1, 1000, 1010),
-            job(1, 1100, 1101),
-            // A long link that is still running when the others have ended.
-            job(1, 1090, 1200),
-            job(2, 1195, 1205),
-            job(1, 1255, 1258),
-        ];
-        let starts: Vec<_> =
-            last_build(&records).iter().map(|record| record.started.as_secs()).collect();
-        assert_eq!(starts, [1100, 1090, 1255]);
-        assert!(last_build(&[]).is_empty());
     }
 
     fn build() -> Report {
@@ -474,7 +370,7 @@ mod tests {
         let mut failed = job(1, 1003, 1003);
         (failed.place, failed.code, failed.exit) = (Place::Nowhere, "\x1b-odd".into(), 100);
         let records = [&distributed, &distributed, &native, &failed];
-        Report::of(&records, 1, 2)
+        Report { tally: Tally::of(&records, 2), n_skipped_lines: 1 }
     }
 
     #[test]
@@ -502,8 +398,13 @@ mod tests {
     }
 
     #[test]
+    fn the_ledgers_readers_know_the_code_of_pumped_jobs() {
+        assert_eq!(Cause::Pumped.code(), statedir::PUMPED);
+    }
+
+    #[test]
     fn nothing_is_said_of_no_jobs() {
-        let report = Report::of(&[], 0, 2);
+        let report = Report::default();
         assert_eq!(report.text(), "no job is in the ledger of that time\n");
         assert!(report.json().to_string().contains("\"estimated_speed_up\":null"));
     }

@@ -14,6 +14,7 @@ mod replace;
 mod running;
 mod said;
 mod slots;
+mod tally;
 mod zeroconf;
 
 pub use agent::AgentPlace;
@@ -24,4 +25,5 @@ pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use replace::replace;
 pub use running::{RecordError, Running, RunningJob};
 pub use slots::{SlotLock, SlotName, try_slot_by_name};
+pub use tally::{AGENT, LONGEST_PAUSE, PUMPED, Tally};
 pub use zeroconf::{FoundHosts, Keeper, Kept};
