@@ -16,8 +16,10 @@ fuzz_target!(|bytes: &[u8]| {
             for name in [&job.source, &job.host] {
                 assert!(name.len() <= NAME && !name.contains(&0));
             }
-            // What comes after the record changes nothing.
-            assert_eq!(RunningJob::decode(&bytes[..RECORD]), Ok(job));
+            // What comes after the record tells more, and changes nothing.
+            assert!(job.full_name.len() <= NAME && job.reason.len() <= NAME);
+            let alone = RunningJob { full_name: Vec::new(), reason: Vec::new(), ..job };
+            assert_eq!(RunningJob::decode(&bytes[..RECORD]), Ok(alone));
         }
         Err(error) => assert_eq!(error == RecordError::Short, bytes.len() < RECORD),
     }

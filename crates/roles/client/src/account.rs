@@ -53,6 +53,8 @@ pub(crate) struct Account {
     source: RefCell<Option<OsString>>,
     cause: Cell<Option<Cause>>,
     place: RefCell<Place>,
+    /// The slot of a host that it has now, and when it came there.
+    placed: Cell<(Option<u32>, Duration)>,
     attempts: RefCell<Vec<Attempt>>,
 }
 
@@ -69,6 +71,7 @@ impl Account {
             source: RefCell::default(),
             cause: Cell::default(),
             place: RefCell::default(),
+            placed: Cell::default(),
             attempts: RefCell::default(),
         }
     }
@@ -81,6 +84,11 @@ impl Account {
         times[ending as usize] += now.duration_since(since);
         self.times.set(times);
         ending
+    }
+
+    /// From now on the job is at this slot of a host, or runs here.
+    pub(crate) fn placed_at(&self, slot: Option<u32>) {
+        self.placed.set((slot, self.started_here.elapsed()));
     }
 
     /// The job compiles this source.
@@ -105,6 +113,11 @@ impl Account {
     pub(crate) fn add_detour(&self, cause: Cause) {
         let (host, code) = (AGENT.to_owned(), cause.code().to_owned());
         self.attempts.borrow_mut().push(Attempt { host, code });
+    }
+
+    /// The code of the reason known so far; empty while there is none.
+    pub(crate) fn code(&self) -> &'static str {
+        self.cause.get().map_or("", Cause::code)
     }
 
     /// Why the job ends where it does; the last word counts.
@@ -140,6 +153,7 @@ impl Account {
         let started = self.started.duration_since(UNIX_EPOCH).unwrap_or_default();
         let source = self.source.take().or_else(|| source_word(words)).unwrap_or_default();
         let (n_sent, n_received) = self.traffic.get();
+        let (slot, placed_after) = self.placed.get();
         let session = sys::session::number();
         state.record(&Record {
             started: micros(started),
@@ -162,6 +176,8 @@ impl Account {
             n_sent,
             n_received,
             attempts: self.attempts.borrow().clone(),
+            slot,
+            placed_after: micros(placed_after),
         })
     }
 }

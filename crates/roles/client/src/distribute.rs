@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use agent_wire::Way;
 use compiler_args::{Job, Stay, stay_for_text};
 use hosts::{Host, HostSpec, shuffle};
-use statedir::{JobState, Phase, SlotLock};
+use statedir::{At, JobState, Phase, SlotLock};
 use wire::{Exit, Reply};
 
 use crate::accept::{self, Expected};
@@ -183,6 +183,7 @@ impl Distribution<'_> {
                 self.usable[place.index] = false;
                 continue;
             }
+            self.context.account.placed_at(Some(place.slot));
             self.enter(Phase::Connect, &spec, place.slot);
             let outcome = self.attempt(&spec, &place);
             drop(place.lock);
@@ -216,7 +217,7 @@ impl Distribution<'_> {
             }
             self.context.account.enter(Phase::Blocked);
             if let Some(state) = &self.state {
-                state.enter(Phase::Blocked, "", 0);
+                state.enter(Phase::Blocked, &At::default());
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
             if !self.is_for_pump() && self.only_whole.is_none() {
@@ -795,7 +796,9 @@ impl Distribution<'_> {
     fn enter(&self, phase: Phase, spec: &HostSpec, slot: u32) {
         self.context.account.enter(phase);
         if let Some(state) = &self.state {
-            state.enter(phase, spec.host.name(), slot);
+            let full_name = spec.host.to_string();
+            let host = spec.host.name();
+            state.enter(phase, &At { host, full_name: &full_name, slot, reason: "" });
         }
     }
 }

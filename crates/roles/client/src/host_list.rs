@@ -1,17 +1,12 @@
 //! Where the host list comes from.
 
-use std::path::{Path, PathBuf};
-
 use hosts::{HostList, HostsError};
-use statedir::StateDir;
+use statedir::{HostListText, StateDir, host_list_text};
 
 use crate::cause::Cause;
 use crate::log::Log;
 use crate::zeroconf::{self, Asking};
 use crate::{Context, Settings};
-
-/// The host list of the whole machine. Source: distcc(1) 3.4.
-const SYSTEM_FILE: &str = "/etc/distcc/hosts";
 
 /// The host list and where it was found.
 pub(crate) struct Found {
@@ -60,7 +55,12 @@ impl Missing {
 
 /// Reads the first list that exists: `DISTCC_HOSTS`, the state folder's `hosts`, the system's.
 pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
-    let (place, bytes) = text(settings).ok_or(Missing::Nowhere)?;
+    let HostListText { place, bytes } = host_list_text(
+        settings.hosts.as_deref(),
+        settings.state_dir.as_deref(),
+        settings.home.as_deref(),
+    )
+    .ok_or(Missing::Nowhere)?;
     let Ok(text) = String::from_utf8(bytes) else { return Err(Missing::NoText { place }) };
     match HostList::parse(&text) {
         Ok(list) => Ok(Found { list, place, undiscovered: None }),
@@ -84,19 +84,4 @@ pub(crate) fn read_with_found(
 /// The list for a job.
 pub(crate) fn for_job(context: &Context) -> Result<Found, Missing> {
     read_with_found(&context.settings, context.state.as_ref(), &context.log, Asking::Allowed)
-}
-
-fn text(settings: &Settings) -> Option<(String, Vec<u8>)> {
-    if let Some(text) = &settings.hosts {
-        return Some(("DISTCC_HOSTS".to_owned(), text.as_encoded_bytes().to_vec()));
-    }
-    let user_file = match (&settings.state_dir, &settings.home) {
-        (Some(folder), _) => Some(Path::new(folder).join("hosts")),
-        (None, Some(home)) => Some(Path::new(home).join(".distcc/hosts")),
-        (None, None) => None,
-    };
-    [user_file, Some(PathBuf::from(SYSTEM_FILE))]
-        .into_iter()
-        .flatten()
-        .find_map(|path| Some((path.display().to_string(), std::fs::read(&path).ok()?)))
 }

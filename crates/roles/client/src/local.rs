@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitStatus, Stdio};
 
-use statedir::{Phase, SlotLock};
+use statedir::{At, Phase, SlotLock};
 use wire::Exit;
 
 use crate::Context;
@@ -70,10 +70,12 @@ pub(crate) fn run(context: &Context, words: &[OsString], lock: Option<SlotLock>)
     };
     let state = context.state.as_ref().map(|state| {
         let state = state.job_state(&slots::source_for_monitors(words));
-        state.enter(Phase::Compile, "localhost", 0);
+        let reason = context.account.code();
+        state.enter(Phase::Compile, &At { host: "localhost", full_name: "", slot: 0, reason });
         state
     });
     context.account.done_here();
+    context.account.placed_at(None);
     let before = context.account.enter(Part::Local);
     let exit = match status_of(&mut command) {
         Ok(status) => Exit::of_status(status),

@@ -1,8 +1,21 @@
-//! The monitor: what the clients that share one state folder are doing, as lines of text.
+//! The monitor: what the clients that share one state folder are doing.
 //!
-//! Arguments, lines and exit codes are those of `distccmon-text` of distcc 3.4.
+//! [`main`] is `distccmon-text`: arguments, lines and exit codes are those of distcc 3.4.
+//! [`live`] is `distccmon`: it gathers a [`snapshot`] again and again, and shows it.
+//!
+//! All that is read was written by other processes, of any version and perhaps hostile: names go
+//! through [`clean`] before anything else sees them.
 
+mod clean;
+mod gather;
+mod json;
 mod line;
+mod live;
+mod options;
+mod snapshot;
+mod trace;
+
+pub use live::live;
 
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
@@ -27,20 +40,27 @@ seconds.  Otherwise, runs just once.
 /// The exit code for a wrong command line, as in distcc 3.4.
 const USAGE_EXIT: u8 = 1;
 
-/// What the environment says about the state folder.
+/// What the environment says.
 #[derive(Clone, Debug)]
 pub struct Environment {
     /// `DISTCC_DIR`.
     pub distcc_dir: Option<OsString>,
     /// `HOME`: where the state folder is, as `.distcc`, unless `DISTCC_DIR` names it.
     pub home: Option<OsString>,
+    /// `DISTCC_HOSTS`: which hosts there are, for [`live`].
+    pub hosts: Option<OsString>,
 }
 
 impl Environment {
     /// Reads the environment.
     #[must_use]
     pub fn read() -> Environment {
-        Environment { distcc_dir: std::env::var_os("DISTCC_DIR"), home: std::env::var_os("HOME") }
+        let variable = std::env::var_os;
+        Environment {
+            distcc_dir: variable("DISTCC_DIR"),
+            home: variable("HOME"),
+            hosts: variable("DISTCC_HOSTS"),
+        }
     }
 }
 

@@ -61,6 +61,7 @@ mod tests {
             host: host.into(),
             slot: 3,
             phase: Some(Phase::Preprocess),
+            ..RunningJob::default()
         };
         assert_eq!(of(&job), format!("    42  Preprocess  {expected}[3]\n"));
     }

@@ -1,4 +1,6 @@
 //! What a client is doing, for monitors: `state/binstate_PID`.
+//!
+//! The record is 3.4's. Behind it, where 3.4's monitors do not look, ours tells more: see [`At`].
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -36,6 +38,28 @@ pub(crate) const MAGIC: u32 = 0x4449_4800;
 /// Bytes of the record: three `unsigned long`s, two names, two `int`s, and a pointer.
 pub(crate) const RECORD_LENGTH: usize = 4 * size_of::<usize>() + 2 * NAME_LENGTH + 8;
 
+/// The first bytes of what comes behind the record.
+pub(crate) const MORE_MAGIC: [u8; 8] = *b"distcc+1";
+
+/// Bytes of a reason code there, its terminating NUL included.
+pub(crate) const REASON_LENGTH: usize = 48;
+
+/// Bytes of what comes behind the record: its magic, the host's full name, a reason.
+pub(crate) const MORE_LENGTH: usize = MORE_MAGIC.len() + NAME_LENGTH + REASON_LENGTH;
+
+/// Where a job is.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct At<'a> {
+    /// The host's name as 3.4's monitors show it, without a port; empty while there is none.
+    pub host: &'a str,
+    /// The host's name as the host list and the ledger have it.
+    pub full_name: &'a str,
+    /// The slot of that host.
+    pub slot: u32,
+    /// The reason code for which it is there, where there is one.
+    pub reason: &'a str,
+}
+
 /// The file in which a job tells its phase, removed when this is dropped or a signal ends the
 /// process. A job that cannot write it runs on without.
 #[derive(Debug)]
@@ -60,9 +84,9 @@ impl StateDir {
 
 impl JobState {
     /// Tells what the job does now, and where.
-    pub fn enter(&self, phase: Phase, host: &str, slot: u32) {
+    pub fn enter(&self, phase: Phase, at: &At<'_>) {
         if let Some(file) = &self.file {
-            let _ = file.write_all_at(&record(phase, &self.source, host, slot), 0);
+            let _ = file.write_all_at(&record(phase, &self.source, at), 0);
         }
     }
 }
@@ -76,21 +100,31 @@ impl Drop for JobState {
 }
 
 /// The record of this process's job.
-fn record(phase: Phase, source: &str, host: &str, slot: u32) -> Vec<u8> {
-    record_of(std::process::id() as usize, phase as u32, source, host, slot)
+fn record(phase: Phase, source: &str, at: &At<'_>) -> Vec<u8> {
+    let pid = std::process::id() as usize;
+    let mut bytes = record_of(pid, phase as u32, source, at.host, at.slot);
+    bytes.extend_from_slice(&MORE_MAGIC);
+    add_name(&mut bytes, at.full_name, NAME_LENGTH);
+    add_name(&mut bytes, at.reason, REASON_LENGTH);
+    bytes
+}
+
+/// Adds a name in a field of its length, with a NUL at least.
+fn add_name(bytes: &mut Vec<u8>, name: &str, length: usize) {
+    let name = &name.as_bytes()[..name.len().min(length - 1)];
+    bytes.extend_from_slice(name);
+    bytes.resize(bytes.len() + length - name.len(), 0);
 }
 
 /// The record as the C compiler of this machine lays it out: the record's size, magic and pid as
 /// `unsigned long`s, two names, slot and phase as `int`s, and a pointer nobody reads.
 pub(crate) fn record_of(pid: usize, phase: u32, source: &str, host: &str, slot: u32) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(RECORD_LENGTH);
+    let mut bytes = Vec::with_capacity(RECORD_LENGTH + MORE_LENGTH);
     for number in [RECORD_LENGTH, MAGIC as usize, pid] {
         bytes.extend(number.to_ne_bytes());
     }
     for name in [source, host] {
-        let name = &name.as_bytes()[..name.len().min(NAME_LENGTH - 1)];
-        bytes.extend_from_slice(name);
-        bytes.resize(bytes.len() + NAME_LENGTH - name.len(), 0);
+        add_name(&mut bytes, name, NAME_LENGTH);
     }
     bytes.extend(slot.to_ne_bytes());
     bytes.extend(phase.to_ne_bytes());
@@ -106,20 +140,23 @@ mod tests {
     #[test]
     #[cfg(all(target_pointer_width = "64", target_endian = "little"))]
     fn the_record_is_laid_out_as_debians_distcc_writes_it() {
-        let record = record(Phase::Compile, "a.c", "127.0.0.1", 2);
-        assert_eq!(record.len(), 296);
+        let at = At { host: "127.0.0.1", slot: 2, ..At::default() };
+        let record = record(Phase::Compile, "a.c", &at);
+        assert_eq!(RECORD_LENGTH, 296);
         assert_eq!(record[..16], *b"\x28\x01\0\0\0\0\0\0\0HID\0\0\0\0");
         assert_eq!(record[16..24], u64::from(std::process::id()).to_le_bytes());
         assert_eq!(record[24..28], *b"a.c\0");
         assert_eq!(record[152..162], *b"127.0.0.1\0");
-        assert_eq!(record[280..], *b"\x02\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0");
+        assert_eq!(record[280..296], *b"\x02\0\0\0\x05\0\0\0\0\0\0\0\0\0\0\0");
     }
 
     #[test]
     fn long_names_are_cut_and_keep_their_nul() {
         let long = "x".repeat(500);
-        let record = record(Phase::Send, &long, &long, 0);
-        assert_eq!(record.len(), 4 * size_of::<usize>() + 264);
+        let at = At { host: &long, full_name: &long, slot: 0, reason: &long };
+        let record = record(Phase::Send, &long, &at);
+        assert_eq!(record.len(), 4 * size_of::<usize>() + 264 + MORE_LENGTH);
+        assert_eq!(record.last(), Some(&0));
         assert_eq!(record[3 * size_of::<usize>() + 127], 0);
     }
 
@@ -127,9 +164,10 @@ mod tests {
     fn the_file_goes_with_the_job() {
         let scratch = Scratch::new("state");
         let state = scratch.state.job_state("dir/a.c");
-        state.enter(Phase::Blocked, "red", 0);
+        let at = At { host: "red", full_name: "red:3632", ..At::default() };
+        state.enter(Phase::Blocked, &at);
         let path = state.path.clone();
-        assert_eq!(std::fs::read(&path).unwrap(), record(Phase::Blocked, "a.c", "red", 0));
+        assert_eq!(std::fs::read(&path).unwrap(), record(Phase::Blocked, "a.c", &at));
         drop(state);
         assert!(!path.exists());
     }

@@ -1,14 +1,14 @@
 //! The job ledger: one line a job in `ledger`, the older ones in `ledger.1`.
 //!
-//! A line is fields between single spaces: the format's number, 18 fields of [`Record`] in its
-//! order, and a checksum of all that. Bytes of names that would confuse are `%XX`; an empty name is
+//! A line is fields between single spaces: the format's number, 20 fields of [`Record`] in its
+//! order, and a checksum of all that. Lines of format 1 lack the last two fields of a record. Bytes of names that would confuse are `%XX`; an empty name is
 //! `-`. A line is written by one `write` of less than 4 KiB to a file opened for appending, so
 //! that those of parallel jobs do not mix. A reader skips and counts what is torn or foreign.
 
 use std::fmt::Write as _;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::time::Duration;
 
 use crate::StateDir;
@@ -27,10 +27,14 @@ const MOST_NAME_BYTES: [usize; 4] = [128, 64, 80, 40];
 const MOST_ATTEMPTS: usize = 8;
 
 /// The number of this format: the first field of its lines.
-const FORMAT: &str = "1";
+const FORMAT: &str = "2";
 
 /// How many fields a line has, the format's number and the checksum among them.
-const N_FIELDS: usize = 20;
+const N_FIELDS: usize = 22;
+
+/// The format before slots were noted, and how many fields its lines have. Still read.
+const FORMAT_WITHOUT_SLOT: &str = "1";
+const N_FIELDS_WITHOUT_SLOT: usize = 20;
 
 /// What became of one job.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,6 +63,11 @@ pub struct Record {
     pub n_received: u64,
     /// The attempts that failed; the first 8 of them.
     pub attempts: Vec<Attempt>,
+    /// The slot of the host that did it; `None` for others, and where it was not noted.
+    pub slot: Option<u32>,
+    /// How long after its start it came to where it was done: had the slot of the host, or ran
+    /// here. Where that was not noted, how long it waited.
+    pub placed_after: Duration,
 }
 
 /// Where a job was done.
@@ -136,7 +145,7 @@ impl StateDir {
         self.record_within(record, MOST_FILE_BYTES)
     }
 
-    fn record_within(&self, record: &Record, n_bytes_most: u64) -> io::Result<()> {
+    pub(crate) fn record_within(&self, record: &Record, n_bytes_most: u64) -> io::Result<()> {
         let path = self.path().join("ledger");
         let mut file = OpenOptions::new().append(true).create(true).mode(0o666).open(path)?;
         let line = record.to_line();
@@ -171,7 +180,15 @@ impl StateDir {
     /// # Errors
     /// When a file of it is there and cannot be read.
     pub fn ledger(&self) -> io::Result<Ledger> {
+        let [older, newest] = self.ledger_bytes()?;
         let mut ledger = Ledger::default();
+        ledger.take(&older.bytes);
+        ledger.take(&newest.bytes);
+        Ok(ledger)
+    }
+
+    /// The ends of both files, `ledger.1` first; nothing of one that is not there.
+    pub(crate) fn ledger_bytes(&self) -> io::Result<[End; 2]> {
         // Without the lock, jobs that are put aside meanwhile would be counted twice or not at all;
         // whoever has it needs it for microseconds.
         let mut lock = self.lock_ledger();
@@ -182,25 +199,34 @@ impl StateDir {
             std::thread::sleep(Duration::from_millis(1));
             lock = self.lock_ledger();
         }
-        for name in ["ledger.1", "ledger"] {
-            match File::open(self.path().join(name)) {
-                Ok(file) => ledger.take(&read_end(file)?),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(ledger)
+        let read = |name: &str| match File::open(self.path().join(name)) {
+            Ok(file) => read_end(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(End::default()),
+            Err(error) => Err(error),
+        };
+        Ok([read("ledger.1")?, read("ledger")?])
     }
 }
 
+/// The end of a file of the ledger.
+#[derive(Debug, Default)]
+pub(crate) struct End {
+    pub(crate) bytes: Vec<u8>,
+    /// Which file: its device and inode.
+    pub(crate) file: (u64, u64),
+    /// How far into the file `bytes` goes.
+    pub(crate) length: u64,
+}
+
 /// The end of a file, as much of it as a ledger can have.
-fn read_end(mut file: File) -> io::Result<Vec<u8>> {
+fn read_end(mut file: File) -> io::Result<End> {
     let most = MOST_FILE_BYTES + (1 << 20);
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(most)))?;
+    let found = file.metadata()?;
+    let from = file.seek(SeekFrom::Start(found.len().saturating_sub(most)))?;
     let mut bytes = Vec::new();
     file.take(most).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    let length = from + bytes.len() as u64;
+    Ok(End { bytes, file: (found.dev(), found.ino()), length })
 }
 
 impl Ledger {
@@ -255,6 +281,11 @@ impl Record {
         if self.attempts.is_empty() {
             line.push('-');
         }
+        let _ = match self.slot {
+            Some(slot) => write!(line, " {slot}"),
+            None => write!(line, " -"),
+        };
+        let _ = write!(line, " {}", self.placed_after.as_micros());
         let _ = writeln!(line, " {:08x}", checksum(line.as_bytes()));
         debug_assert!(line.len() <= MOST_LINE_BYTES, "{} bytes", line.len());
         line
@@ -272,9 +303,11 @@ impl Record {
             return None;
         }
         let mut fields = summed.split(' ');
-        if summed.split(' ').count() + 1 != N_FIELDS || fields.next()? != FORMAT {
-            return None;
-        }
+        let notes_slot = match (fields.next()?, summed.split(' ').count() + 1) {
+            (FORMAT, N_FIELDS) => true,
+            (FORMAT_WITHOUT_SLOT, N_FIELDS_WITHOUT_SLOT) => false,
+            _ => return None,
+        };
         let (started, took) = (micros(fields.next()?)?, micros(fields.next()?)?);
         let session = fields.next()?.parse().ok()?;
         let place = match fields.next()? {
@@ -299,6 +332,16 @@ impl Record {
             "-" => Vec::new(),
             list => list.split(',').map(attempt).collect::<Option<_>>()?,
         };
+        let (slot, placed_after) = match notes_slot {
+            true => {
+                let slot = match fields.next()? {
+                    "-" => None,
+                    number => Some(number.parse().ok()?),
+                };
+                (slot, micros(fields.next()?)?)
+            }
+            false => (None, times.waiting),
+        };
         Some(Record {
             started,
             took,
@@ -312,6 +355,8 @@ impl Record {
             n_sent,
             n_received,
             attempts,
+            slot,
+            placed_after,
         })
     }
 }
@@ -395,6 +440,8 @@ mod tests {
             n_sent: 4711,
             n_received: 815,
             attempts: vec![Attempt { host: "blue:3632".into(), code: "hung-up".into() }],
+            slot: Some(3),
+            placed_after: Duration::from_micros(250_000),
         }
     }
 
@@ -404,10 +451,22 @@ mod tests {
         let (line, sum) = line.trim_end().rsplit_once(' ').unwrap();
         assert_eq!(
             line,
-            "1 1700000000123456 2000000 77 @red:3632 distributed 0 a%20b%2c%ff.c gcc \
-             0 0 0 0 1500000 0 0 4711 815 blue:3632=hung-up"
+            "2 1700000000123456 2000000 77 @red:3632 distributed 0 a%20b%2c%ff.c gcc \
+             0 0 0 0 1500000 0 0 4711 815 blue:3632=hung-up 3 250000"
         );
         assert_eq!(sum.len(), 8);
+    }
+
+    #[test]
+    fn lines_without_a_slot_are_read_as_before() {
+        let line = "1 1700000000123456 2000000 77 @red:3632 distributed 0 a.c gcc \
+                    7 0 0 0 1500000 0 0 4711 815 blue:3632=hung-up";
+        let line = format!("{line} {:08x}", checksum(line.as_bytes()));
+        let read = Record::from_line(line.as_bytes()).unwrap();
+        let waiting = Duration::from_micros(7);
+        let times = Times { waiting, ..sample(b"").times };
+        let expected = Record { slot: None, placed_after: waiting, times, ..sample(b"a.c") };
+        assert_eq!(read, expected);
     }
 
     #[test]
@@ -497,17 +556,19 @@ mod tests {
             source in prop::collection::vec(any::<u8>(), 0..128),
             compiler in prop::collection::vec(any::<u8>(), 0..64),
             host in "\\PC{0,20}",
-            times in prop::array::uniform9(0..(1_u64 << 58)),
+            times in prop::array::uniform10(0..(1_u64 << 58)),
+            slot in any::<Option<u32>>(),
             (exit, session, n_sent, n_received) in any::<(u8, u32, u64, u64)>(),
             n_attempts in 0..9_usize,
         ) {
             let times = times.map(Duration::from_micros);
-            let [started, took, waiting, connecting, preprocessing, sending, compiling, receiving, local] = times;
+            let [started, took, waiting, connecting, preprocessing, sending, compiling, receiving, local, placed_after] = times;
             let times = Times { waiting, connecting, preprocessing, sending, compiling, receiving, local };
             let attempt = Attempt { host: host.clone(), code: "hung-up".into() };
             let record = Record {
                 started, took, session, exit, source, compiler, times, n_sent, n_received,
                 place: Place::Host(host), code: "distributed".into(), attempts: vec![attempt; n_attempts],
+                slot, placed_after,
             };
             let line = record.to_line();
             prop_assert_eq!(line.matches('\n').count(), 1);

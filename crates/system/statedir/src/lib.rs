@@ -7,6 +7,8 @@
 
 mod agent;
 mod folder;
+mod follow;
+mod host_list;
 mod job_state;
 mod ledger;
 mod memo;
@@ -19,7 +21,9 @@ mod zeroconf;
 
 pub use agent::AgentPlace;
 pub use folder::StateDir;
-pub use job_state::{JobState, Phase};
+pub use follow::Follower;
+pub use host_list::{HostListText, host_list_text};
+pub use job_state::{At, JobState, Phase};
 pub use ledger::checksum as ledger_checksum;
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use replace::replace;

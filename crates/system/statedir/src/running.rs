@@ -5,14 +5,14 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::OFlags;
 use rustix::io::Errno;
 use rustix::process::{Pid, test_kill_process};
 
 use crate::StateDir;
-use crate::job_state::{MAGIC, NAME_LENGTH, Phase, RECORD_LENGTH};
+use crate::job_state::{MAGIC, MORE_LENGTH, MORE_MAGIC, NAME_LENGTH, Phase, RECORD_LENGTH};
 
 /// Bytes of a `size_t` of the C compiler, in which numbers at the front are written.
 const WORD: usize = size_of::<usize>();
@@ -29,7 +29,7 @@ const CLOCK_SLACK: Duration = Duration::from_secs(2);
 const TICKS_PER_SECOND: f64 = 100.0;
 
 /// What one client is doing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunningJob {
     /// Its process.
     pub pid: u32,
@@ -42,6 +42,12 @@ pub struct RunningJob {
     /// What it is at; `None` when it is done. A number that is no phase counts as compiling, as in
     /// distcc 3.4's monitor.
     pub phase: Option<Phase>,
+    /// The host as the ledger names it; empty where its client does not tell, as 3.4's.
+    pub full_name: Vec<u8>,
+    /// The reason code for which it is where it is; empty where its client does not tell.
+    pub reason: Vec<u8>,
+    /// When its client last wrote: the begin of the phase. 1970 where only bytes were read.
+    pub phase_began: Duration,
 }
 
 /// Why bytes are no record.
@@ -69,7 +75,7 @@ impl fmt::Display for RecordError {
 }
 
 impl RunningJob {
-    /// Reads a record. What comes after it is not looked at. Never panics, whatever the file
+    /// Reads a record, and what a client of ours tells behind it. Never panics, whatever the file
     /// holds.
     ///
     /// # Errors
@@ -97,8 +103,35 @@ impl RunningJob {
             7 => None,
             _ => Some(Phase::Compile),
         };
-        Ok(RunningJob { pid, source, host, slot, phase })
+        let (full_name, reason) = more(&bytes[RECORD_LENGTH..]).unwrap_or_default();
+        let phase_began = Duration::ZERO;
+        Ok(RunningJob { pid, source, host, slot, phase, full_name, reason, phase_began })
     }
+
+    /// For how long its client has been there, by `/proc`; `None` once it is gone.
+    #[must_use]
+    pub fn age(&self) -> Option<Duration> {
+        process_age(self.pid)
+    }
+
+    /// The session of its client, which all jobs of a build share; `None` once it is gone.
+    #[must_use]
+    pub fn session(&self) -> Option<u32> {
+        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
+        Some(rustix::process::getsid(pid).ok()?.as_raw_nonzero().get().unsigned_abs())
+    }
+}
+
+/// The host's full name and the reason, of what comes behind a record.
+fn more(bytes: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
+    let names = bytes.get(..MORE_LENGTH)?.strip_prefix(&MORE_MAGIC)?;
+    let (full_name, reason) = names.split_at(NAME_LENGTH);
+    Some((before_nul(full_name), before_nul(reason)))
+}
+
+/// The bytes before the first NUL; all of them where a hostile writer left that out.
+fn before_nul(field: &[u8]) -> Vec<u8> {
+    field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
 }
 
 /// The fields of a record that has its full length, from the first.
@@ -119,10 +152,8 @@ impl<'a> Fields<'a> {
         i32::from_ne_bytes(self.take(4).try_into().expect("four bytes were taken"))
     }
 
-    /// The bytes before the first NUL; all of them where a hostile writer left that out.
     fn name(&mut self) -> Vec<u8> {
-        let field = self.take(NAME_LENGTH);
-        field.split(|byte| *byte == 0).next().unwrap_or_default().to_vec()
+        before_nul(self.take(NAME_LENGTH))
     }
 }
 
@@ -149,7 +180,8 @@ impl StateDir {
                 continue;
             }
             let path = entry.path();
-            let Ok(Some((bytes, age))) = read_record(&path) else { continue };
+            let Ok(Some((bytes, written))) = read_record(&path) else { continue };
+            let age = SystemTime::now().duration_since(written).unwrap_or_default();
             match RunningJob::decode(&bytes) {
                 Ok(job) if !wrote(job.pid, age) => {
                     if age > STALE_AFTER {
@@ -157,7 +189,10 @@ impl StateDir {
                     }
                 }
                 Ok(job) if job.phase.is_none() => {}
-                Ok(job) => found.jobs.push(job),
+                Ok(job) => {
+                    let phase_began = written.duration_since(UNIX_EPOCH).unwrap_or_default();
+                    found.jobs.push(RunningJob { phase_began, ..job });
+                }
                 // Its client is just making it.
                 Err(RecordError::Short) => {}
                 Err(error) => found.doubts.push((path, error)),
@@ -168,9 +203,9 @@ impl StateDir {
     }
 }
 
-/// Reads as much of a file as a record has, and how long ago it was written. `None` for what is
+/// Reads as much of a file as a record has, and when it was written. `None` for what is
 /// no file: a pipe would never end, and a link may lead anywhere.
-fn read_record(path: &Path) -> io::Result<Option<(Vec<u8>, Duration)>> {
+fn read_record(path: &Path) -> io::Result<Option<(Vec<u8>, SystemTime)>> {
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = flags.bits().cast_signed();
     let file: File = OpenOptions::new().read(true).custom_flags(flags).open(path)?;
@@ -178,10 +213,9 @@ fn read_record(path: &Path) -> io::Result<Option<(Vec<u8>, Duration)>> {
     if !metadata.is_file() {
         return Ok(None);
     }
-    let age = SystemTime::now().duration_since(metadata.modified()?).unwrap_or_default();
-    let mut bytes = Vec::with_capacity(RECORD_LENGTH);
-    file.take(RECORD_LENGTH as u64).read_to_end(&mut bytes)?;
-    Ok(Some((bytes, age)))
+    let mut bytes = Vec::with_capacity(RECORD_LENGTH + MORE_LENGTH);
+    file.take((RECORD_LENGTH + MORE_LENGTH) as u64).read_to_end(&mut bytes)?;
+    Ok(Some((bytes, metadata.modified()?)))
 }
 
 /// Whether the process is there, be it somebody else's, and may have written a file of this age.
@@ -211,7 +245,7 @@ fn process_age(pid: u32) -> Option<Duration> {
 mod tests {
     use super::*;
     use crate::folder::tests::Scratch;
-    use crate::job_state::record_of;
+    use crate::job_state::{At, REASON_LENGTH, record_of};
 
     fn own_pid() -> usize {
         std::process::id() as usize
@@ -253,6 +287,34 @@ mod tests {
             let record = record_of(pid, 5, "a.c", "red", 0);
             assert_eq!(RunningJob::decode(&record), Err(RecordError::Pid), "{pid}");
         }
+    }
+
+    #[test]
+    fn what_is_no_more_than_a_record_tells_no_more() {
+        let mut bytes = record("a.c", "red", 3, 5);
+        bytes.extend([b'x'; MORE_LENGTH]);
+        assert!(RunningJob::decode(&bytes).unwrap().full_name.is_empty());
+        bytes[RECORD_LENGTH..][..MORE_MAGIC.len()].copy_from_slice(&MORE_MAGIC);
+        let job = RunningJob::decode(&bytes).unwrap();
+        assert_eq!((job.full_name.len(), job.reason.len()), (NAME_LENGTH, REASON_LENGTH));
+        bytes.pop();
+        assert!(RunningJob::decode(&bytes).unwrap().reason.is_empty());
+    }
+
+    #[test]
+    fn a_client_of_ours_tells_more() {
+        let scratch = Scratch::new("more");
+        let state = scratch.state.job_state("dir/a.c");
+        let at = At { host: "red", full_name: "red:3632", slot: 1, reason: "native-tuning" };
+        state.enter(Phase::Send, &at);
+        let running = scratch.state.running().unwrap();
+        let job = &running.jobs[0];
+        assert_eq!(
+            (&job.full_name[..], &job.reason[..]),
+            (&b"red:3632"[..], &b"native-tuning"[..])
+        );
+        assert!(!job.phase_began.is_zero() && job.age().is_some());
+        assert_eq!(job.session(), Some(sys::session::number().unsigned_abs()));
     }
 
     #[test]

@@ -5,10 +5,11 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// All programs of ours: those that people get.
-pub const PROGRAMS: [&str; 7] = [
+pub const PROGRAMS: [&str; 8] = [
     "distcc",
     "distcc-agent",
     "distccd",
+    "distccmon",
     "distccmon-text",
     "lsdistcc",
     "pump",

@@ -1,0 +1,131 @@
+//! The command line of `distccmon`.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What `--help` says, and a wrong command line is told.
+pub(crate) const USAGE: &str = "\
+usage: distccmon --json [--once] [--interval SECONDS]
+       distccmon --trace FILE
+
+Shows what the distcc clients of this user are doing, and what became of the
+last build.
+
+  --json               one JSON object a line, again and again
+  --once               one and no more
+  --trace FILE         write the last build for Perfetto and Chrome's tracing; `-`:
+                       to standard output
+  --interval SECONDS   how often to look (default 1; fractions are understood)
+  --help, --version
+";
+
+/// How often to look unless told otherwise.
+const DEFAULT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What an interval may be: more often would show nothing new and keep a processor busy.
+const INTERVALS: std::ops::RangeInclusive<f64> = 0.05..=3600.0;
+
+/// What is asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Help,
+    Version,
+    Show { how: How, interval: Duration },
+}
+
+/// How to show it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum How {
+    /// As JSON, once or again and again.
+    Json { once: bool },
+    /// As a trace of the last build, into this file.
+    Trace(PathBuf),
+}
+
+impl Asked {
+    /// Reads the words behind the command's name.
+    ///
+    /// # Errors
+    /// What is wrong with them.
+    pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
+        use lexopt::Arg::Long;
+        let mut words = lexopt::Parser::from_args(words);
+        let (mut how, mut once, mut interval) = (None, false, DEFAULT_INTERVAL);
+        while let Some(word) = words.next().map_err(|error| error.to_string())? {
+            match word {
+                Long("help") => return Ok(Asked::Help),
+                Long("version") => return Ok(Asked::Version),
+                Long("json") => decide(&mut how, How::Json { once: false })?,
+                Long("trace") => decide(&mut how, How::Trace(value(&mut words)?.into()))?,
+                Long("once") => once = true,
+                Long("interval") => interval = seconds(&value(&mut words)?)?,
+                other => return Err(other.unexpected().to_string()),
+            }
+        }
+        let how = match (how, once) {
+            (Some(How::Json { .. }), once) => How::Json { once },
+            (_, true) => return Err("`--once` goes with `--json` alone".to_owned()),
+            (Some(how), false) => how,
+            (None, false) => return Err("say how to show it: `--json`".to_owned()),
+        };
+        Ok(Asked::Show { how, interval })
+    }
+}
+
+/// Notes how to show it, once.
+fn decide(how: &mut Option<How>, word: How) -> Result<(), String> {
+    match how.replace(word) {
+        None => Ok(()),
+        Some(_) => Err("there is one way to show it at a time".to_owned()),
+    }
+}
+
+fn value(words: &mut lexopt::Parser) -> Result<OsString, String> {
+    words.value().map_err(|error| error.to_string())
+}
+
+fn seconds(word: &std::ffi::OsStr) -> Result<Duration, String> {
+    let number = word.to_str().and_then(|text| text.parse::<f64>().ok());
+    let number = number.filter(|seconds| INTERVALS.contains(seconds));
+    number.map(Duration::from_secs_f64).ok_or_else(|| {
+        let (least, most) = INTERVALS.into_inner();
+        format!("`{}` is no number of seconds from {least} to {most}", word.display())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(words: &[&str]) -> Result<Asked, String> {
+        Asked::read(words.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn json_comes_once_or_again_and_again() {
+        let show = |once, interval| {
+            Ok(Asked::Show { how: How::Json { once }, interval: Duration::from_millis(interval) })
+        };
+        assert_eq!(read(&["--json"]), show(false, 1000));
+        assert_eq!(read(&["--json", "--once"]), show(true, 1000));
+        assert_eq!(read(&["--interval=0.25", "--json"]), show(false, 250));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for words in [
+            &["--interval", "0", "--json"][..],
+            &["--interval", "nan", "--json"],
+            &["--interval"],
+            &["--json=yes"],
+            &["--gnome"],
+            &["--json", "--trace", "x"],
+            &["--trace"],
+            &["--trace", "x", "--once"],
+            &["1"],
+        ] {
+            assert!(read(words).is_err(), "{words:?}");
+        }
+    }
+}
