@@ -4,8 +4,9 @@ use anyhow::Result;
 
 use crate::{build, cargo, debian, fuzz, soak, tidy};
 
-/// What the suites need of Debian: the original at the other end, compilers, makepkg, networks.
-const PACKAGES: [&str; 28] = [
+/// What the suites need of Debian: the original at the other end, compilers, makepkg, networks,
+/// a terminal and a browser.
+const PACKAGES: &[&str] = &[
     "distcc",
     "distcc-pump",
     "liblzo2-2",
@@ -30,6 +31,8 @@ const PACKAGES: [&str; 28] = [
     "openssh-client",
     "openssh-server",
     "systemd",
+    "tmux",
+    "chromium",
     // The build tools of docs/guide/build-tools.md.
     "cmake",
     "meson",
@@ -43,7 +46,7 @@ const OTHER_WORKSPACES: [&str; 2] = ["bench/Cargo.toml", "fuzz/Cargo.toml"];
 /// Runs format, clippy, tidy, all tests, the documentation and the fuzzers for a while, and stops
 /// at the first that fails.
 pub(crate) fn run() -> Result<()> {
-    debian::install(&PACKAGES)?;
+    debian::install(PACKAGES)?;
     debian::install(&identity::DEBIAN_PACKAGES)?;
     debian::install(&soundness::SHORT_DEBIAN_PACKAGES)?;
     cargo(&["fmt", "--all", "--check"])?;

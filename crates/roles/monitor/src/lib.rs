@@ -12,6 +12,7 @@ mod json;
 mod line;
 mod live;
 mod options;
+mod screen;
 mod snapshot;
 mod trace;
 
@@ -49,6 +50,12 @@ pub struct Environment {
     pub home: Option<OsString>,
     /// `DISTCC_HOSTS`: which hosts there are, for [`live`].
     pub hosts: Option<OsString>,
+    /// `NO_COLOR` is set to something.
+    pub no_color: bool,
+    /// `TERM`: nothing can be drawn on one that is missing or `dumb`.
+    pub term: Option<OsString>,
+    /// The locale writes UTF-8.
+    pub is_utf8: bool,
 }
 
 impl Environment {
@@ -60,6 +67,16 @@ impl Environment {
             distcc_dir: variable("DISTCC_DIR"),
             home: variable("HOME"),
             hosts: variable("DISTCC_HOSTS"),
+            no_color: variable("NO_COLOR").is_some_and(|value| !value.is_empty()),
+            term: variable("TERM"),
+            is_utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
+                .into_iter()
+                .filter_map(variable)
+                .find(|value| !value.is_empty())
+                .is_some_and(|locale| {
+                    let locale = locale.to_string_lossy().to_lowercase();
+                    locale.contains("utf-8") || locale.contains("utf8")
+                }),
         }
     }
 }

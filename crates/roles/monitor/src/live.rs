@@ -11,7 +11,7 @@ use wire::Exit;
 
 use crate::gather::Gatherer;
 use crate::options::{Asked, How, USAGE};
-use crate::{Environment, clean, json, trace};
+use crate::{Environment, clean, json, screen, trace};
 
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.
 pub fn live(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
@@ -24,8 +24,9 @@ pub fn live(args: impl Iterator<Item = OsString>, environment: Environment) -> E
         }
     };
     let done = match asked {
-        Asked::Help => write!(io::stdout(), "{USAGE}"),
-        Asked::Version => writeln!(io::stdout(), "distccmon {}", env!("CARGO_PKG_VERSION")),
+        Asked::Help => write!(io::stdout(), "{USAGE}").map(|()| Exit::SUCCESS.into()),
+        Asked::Version => writeln!(io::stdout(), "distccmon {}", env!("CARGO_PKG_VERSION"))
+            .map(|()| Exit::SUCCESS.into()),
         Asked::Show { how, interval } => {
             let (distcc_dir, home) =
                 (environment.distcc_dir.as_deref(), environment.home.as_deref());
@@ -34,11 +35,11 @@ pub fn live(args: impl Iterator<Item = OsString>, environment: Environment) -> E
                 return Exit::BAD_ARGUMENTS.into();
             }
             StateDir::open(distcc_dir, home)
-                .and_then(|state| show(how, interval, Gatherer::new(environment.clone(), state)))
+                .and_then(|state| show(how, interval, &environment, state))
         }
     };
     match done {
-        Ok(()) => Exit::SUCCESS.into(),
+        Ok(exit) => exit,
         // Whoever stops reading has had enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::SUCCESS.into(),
         Err(error) => {
@@ -48,11 +49,28 @@ pub fn live(args: impl Iterator<Item = OsString>, environment: Environment) -> E
     }
 }
 
-fn show(how: How, interval: Duration, mut gatherer: Gatherer) -> io::Result<()> {
+fn show(
+    how: How,
+    interval: Duration,
+    environment: &Environment,
+    state: StateDir,
+) -> io::Result<ExitCode> {
+    let mut gatherer = Gatherer::new(environment.clone(), state);
     match how {
-        How::Json { once } => stream(&mut gatherer, interval, once),
-        How::Trace(file) => write_trace(&mut gatherer, &file),
+        How::Screen => {
+            if let Err(why) = screen::check_terminal(environment) {
+                complain("ERROR", &why);
+                eprintln!("      hint: distccmon --json");
+                return Ok(Exit::BAD_ARGUMENTS.into());
+            }
+            let signal = screen::run(&mut gatherer, interval, environment)?;
+            // As shells have it.
+            return Ok(signal.map_or(Exit::SUCCESS.into(), |signal| ExitCode::from(128 + signal)));
+        }
+        How::Json { once } => stream(&mut gatherer, interval, once)?,
+        How::Trace(file) => write_trace(&mut gatherer, &file)?,
     }
+    Ok(Exit::SUCCESS.into())
 }
 
 /// Writes an object a line, once or until nobody reads.

@@ -6,11 +6,14 @@ use std::time::Duration;
 
 /// What `--help` says, and a wrong command line is told.
 pub(crate) const USAGE: &str = "\
-usage: distccmon --json [--once] [--interval SECONDS]
+usage: distccmon [--interval SECONDS]
+       distccmon --json [--once] [--interval SECONDS]
        distccmon --trace FILE
 
 Shows what the distcc clients of this user are doing, and what became of the
 last build.
+
+Without one of these, on a screen: `?` tells the keys, `q` quits.
 
   --json               one JSON object a line, again and again
   --once               one and no more
@@ -37,6 +40,8 @@ pub(crate) enum Asked {
 /// How to show it.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum How {
+    /// On a terminal's screen.
+    Screen,
     /// As JSON, once or again and again.
     Json { once: bool },
     /// As a trace of the last build, into this file.
@@ -67,7 +72,7 @@ impl Asked {
             (Some(How::Json { .. }), once) => How::Json { once },
             (_, true) => return Err("`--once` goes with `--json` alone".to_owned()),
             (Some(how), false) => how,
-            (None, false) => return Err("say how to show it: `--json`".to_owned()),
+            (None, false) => How::Screen,
         };
         Ok(Asked::Show { how, interval })
     }
@@ -110,6 +115,13 @@ mod tests {
         assert_eq!(read(&["--json"]), show(false, 1000));
         assert_eq!(read(&["--json", "--once"]), show(true, 1000));
         assert_eq!(read(&["--interval=0.25", "--json"]), show(false, 250));
+    }
+
+    #[test]
+    fn a_screen_is_what_one_gets() {
+        let interval = DEFAULT_INTERVAL;
+        assert_eq!(read(&[]), Ok(Asked::Show { how: How::Screen, interval }));
+        assert!(read(&["--once"]).is_err());
     }
 
     #[test]

@@ -46,6 +46,20 @@ pub(crate) struct HostUse {
     pub(crate) is_backed_off: bool,
 }
 
+impl HostUse {
+    /// The slots of it that are shown: those of the list, and those that jobs say they have. Each
+    /// with its job, if it has one.
+    pub(crate) fn lanes(&self, n_most: u32) -> Vec<(i32, Option<&Job>)> {
+        let n_slots = self.n_slots.unwrap_or_default().min(n_most);
+        let is_taken = |slot: &i32| self.jobs.iter().any(|job| job.slot == *slot);
+        let idle = (0..n_slots.cast_signed()).filter(|slot| !is_taken(slot));
+        let taken = self.jobs.iter().map(|job| (job.slot, Some(job)));
+        let mut lanes: Vec<_> = taken.chain(idle.map(|slot| (slot, None))).collect();
+        lanes.sort_by_key(|(slot, _)| *slot);
+        lanes
+    }
+}
+
 /// A job that has not ended.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Job {
@@ -154,5 +168,20 @@ pub(crate) mod tests {
             rates: Rates { jobs: 1.5, jobs_of_build: 2.0, sent: 250_000.0, received: 90_000.0 },
             no_host_list: None,
         }
+    }
+
+    #[test]
+    fn a_host_has_a_lane_for_each_slot_and_each_job() {
+        let mut red = sample().hosts.swap_remove(0);
+        let slots = |host: &HostUse| -> Vec<(i32, bool)> {
+            host.lanes(100).iter().map(|(slot, job)| (*slot, job.is_some())).collect()
+        };
+        assert_eq!(slots(&red), [(0, true), (1, false), (2, true), (3, false)]);
+        // Somebody with another list.
+        red.jobs.push(job(9, Phase::Compile, "more.c"));
+        red.n_slots = Some(1);
+        assert_eq!(slots(&red), [(0, true), (2, true), (9, true)]);
+        red.n_slots = Some(u32::MAX);
+        assert_eq!(red.lanes(5).len(), 6);
     }
 }
