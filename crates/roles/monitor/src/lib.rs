@@ -15,6 +15,7 @@ mod options;
 mod screen;
 mod snapshot;
 mod trace;
+mod web;
 
 pub use live::live;
 

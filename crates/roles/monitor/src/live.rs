@@ -11,7 +11,7 @@ use wire::Exit;
 
 use crate::gather::Gatherer;
 use crate::options::{Asked, How, USAGE};
-use crate::{Environment, clean, json, screen, trace};
+use crate::{Environment, clean, json, screen, trace, web};
 
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.
 pub fn live(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
@@ -68,6 +68,7 @@ fn show(
             return Ok(signal.map_or(Exit::SUCCESS.into(), |signal| ExitCode::from(128 + signal)));
         }
         How::Json { once } => stream(&mut gatherer, interval, once)?,
+        How::Web(address) => web::run(&mut gatherer, interval, address)?,
         How::Trace(file) => write_trace(&mut gatherer, &file)?,
     }
     Ok(Exit::SUCCESS.into())

@@ -1,13 +1,17 @@
 //! The command line of `distccmon`.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use crate::web;
 
 /// What `--help` says, and a wrong command line is told.
 pub(crate) const USAGE: &str = "\
 usage: distccmon [--interval SECONDS]
        distccmon --json [--once] [--interval SECONDS]
+       distccmon --web [ADDRESS] [--interval SECONDS]
        distccmon --trace FILE
 
 Shows what the distcc clients of this user are doing, and what became of the
@@ -17,6 +21,8 @@ Without one of these, on a screen: `?` tells the keys, `q` quits.
 
   --json               one JSON object a line, again and again
   --once               one and no more
+  --web [ADDRESS]      serve a page for browsers; ADDRESS, PORT or ADDRESS:PORT to
+                       listen on, else 127.0.0.1:3634
   --trace FILE         write the last build for Perfetto and Chrome's tracing; `-`:
                        to standard output
   --interval SECONDS   how often to look (default 1; fractions are understood)
@@ -44,6 +50,8 @@ pub(crate) enum How {
     Screen,
     /// As JSON, once or again and again.
     Json { once: bool },
+    /// As a page, served at this address; `None`: the usual one.
+    Web(Option<SocketAddr>),
     /// As a trace of the last build, into this file.
     Trace(PathBuf),
 }
@@ -54,7 +62,7 @@ impl Asked {
     /// # Errors
     /// What is wrong with them.
     pub(crate) fn read(words: impl IntoIterator<Item = OsString>) -> Result<Asked, String> {
-        use lexopt::Arg::Long;
+        use lexopt::Arg::{Long, Value};
         let mut words = lexopt::Parser::from_args(words);
         let (mut how, mut once, mut interval) = (None, false, DEFAULT_INTERVAL);
         while let Some(word) = words.next().map_err(|error| error.to_string())? {
@@ -63,6 +71,13 @@ impl Asked {
                 Long("version") => return Ok(Asked::Version),
                 Long("json") => decide(&mut how, How::Json { once: false })?,
                 Long("trace") => decide(&mut how, How::Trace(value(&mut words)?.into()))?,
+                Long("web") => {
+                    let word = words.optional_value();
+                    decide(&mut how, How::Web(web_address(word)?))?;
+                }
+                Value(word) if how == Some(How::Web(None)) => {
+                    how = Some(How::Web(web_address(Some(word))?));
+                }
                 Long("once") => once = true,
                 Long("interval") => interval = seconds(&value(&mut words)?)?,
                 other => return Err(other.unexpected().to_string()),
@@ -84,6 +99,11 @@ fn decide(how: &mut Option<How>, word: How) -> Result<(), String> {
         None => Ok(()),
         Some(_) => Err("there is one way to show it at a time".to_owned()),
     }
+}
+
+fn web_address(word: Option<OsString>) -> Result<Option<SocketAddr>, String> {
+    let word = word.map(|word| word.to_string_lossy().into_owned());
+    web::address(word.as_deref())
 }
 
 fn value(words: &mut lexopt::Parser) -> Result<OsString, String> {
@@ -125,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn a_page_may_have_an_address() {
+        let interval = DEFAULT_INTERVAL;
+        let web = |address: Option<&str>| {
+            let how = How::Web(address.map(|address| address.parse().unwrap()));
+            Ok(Asked::Show { how, interval })
+        };
+        assert_eq!(read(&["--web"]), web(None));
+        assert_eq!(read(&["--web", "8000"]), web(Some("127.0.0.1:8000")));
+        assert_eq!(read(&["--web=0.0.0.0:80"]), web(Some("0.0.0.0:80")));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         for words in [
             &["--interval", "0", "--json"][..],
@@ -132,6 +164,9 @@ mod tests {
             &["--interval"],
             &["--json=yes"],
             &["--gnome"],
+            &["--web", "tower"],
+            &["--web", "1", "2"],
+            &["--json", "1"],
             &["--json", "--trace", "x"],
             &["--trace"],
             &["--trace", "x", "--once"],

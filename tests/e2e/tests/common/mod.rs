@@ -1,6 +1,7 @@
 //! A folder to compile in, with its own state folder.
 #![allow(dead_code, reason = "every suite uses its part of this")]
 
+pub(crate) mod browser;
 pub(crate) mod build;
 pub(crate) mod daemon;
 pub(crate) mod held;
