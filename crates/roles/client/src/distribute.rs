@@ -211,13 +211,16 @@ impl Distribution<'_> {
     /// source is ready when the slot is.
     fn wait_for_place(&mut self) -> Result<Option<Place>, Exit> {
         let mut pauses = Pauses::new(self.context);
+        let mut is_told = false;
         loop {
             if let Some(place) = slots::try_any(self.context, &self.hosts, &self.usable) {
                 return Ok(Some(place));
             }
             self.context.account.enter(Phase::Blocked);
-            if let Some(state) = &self.state {
+            // Once: monitors tell by the file's time for how long it has waited.
+            if let Some(state) = self.state.as_ref().filter(|_| !is_told) {
                 state.enter(Phase::Blocked, &At::default());
+                is_told = true;
             }
             let Some(pause) = pauses.next() else { return Ok(None) };
             if !self.is_for_pump() && self.only_whole.is_none() {
