@@ -13,6 +13,8 @@ pub(crate) enum Invocation {
     Compile(Vec<OsString>),
     /// The same, by a link whose name is the compiler's.
     Masquerade(Vec<OsString>),
+    /// `--doctor` and the words after it.
+    Doctor(Vec<OsString>),
     /// `--explain` and the words after it.
     Explain(Vec<OsString>),
     /// `--scan-includes` and the words after it.
@@ -53,6 +55,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Invocation {
         b"--version" => OwnCommand::Version,
         b"--show-hosts" => OwnCommand::ShowHosts,
         b"-j" => OwnCommand::Slots,
+        b"--doctor" => return Invocation::Doctor(words.split_off(2)),
         b"--explain" => return Invocation::Explain(words.split_off(2)),
         b"--report" => return Invocation::Report(words.split_off(2)),
         b"--show-principal" => OwnCommand::ShowPrincipal,
@@ -123,6 +126,7 @@ mod tests {
     fn questions_are_no_compiles() {
         check("distcc --version", "Own(Version)");
         check("distcc -j", "Own(Slots)");
+        check("distcc --doctor --json", "Doctor([\"--json\"])");
         check("distcc --report --json", "Report([\"--json\"])");
         check("gcc --version", "gcc --version");
         check("distcc --show-principal", "Own(ShowPrincipal)");

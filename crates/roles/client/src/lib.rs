@@ -142,6 +142,7 @@ pub fn main(args: impl Iterator<Item = OsString>, settings: Settings) -> ExitCod
     }
     let exit = match invocation::read(args) {
         Invocation::Own(command) => own_commands::run(command, &settings, &log),
+        Invocation::Doctor(words) => sibling::become_it("distcc-doctor", &words, &log),
         Invocation::Explain(words) => {
             let context = Context::open(settings, log);
             explain::run(&context, words)

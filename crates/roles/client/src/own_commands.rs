@@ -18,6 +18,7 @@ usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that g
        distcc --show-hosts              print the host list as it is understood
        distcc -j                        ask the servers how many jobs they take at once,
                                         and print the sum: make -j$(distcc -j)
+       distcc --doctor [--json]         what keeps a build at home, and how to mend it
        distcc --explain [--json] [COMPILER] ARGUMENTS...
                                         how the command is read, where it would run, and why
        distcc --report [--since DURATION] [--json]

@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 pub const PROGRAMS: [&str; 8] = [
     "distcc",
     "distcc-agent",
+    "distcc-doctor",
     "distccd",
     "distccmon",
     "distccmon-text",

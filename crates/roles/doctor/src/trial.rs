@@ -1,0 +1,129 @@
+//! The probe: a small source, compiled here and, by the real client, on a host.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use statedir::{Place, StateDir};
+
+use crate::Surroundings;
+use crate::siblings;
+
+/// The longest that one probe may take, in all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The probe. It has a header of the system's, so that pump mode has something to send.
+const SOURCE: &str = "#include <stddef.h>\n\
+                      size_t distcc_probe(const char *text)\n\
+                      {\n    size_t n = 0;\n    while (text[n]) n++;\n    return n;\n}\n";
+
+/// A folder to compile in, gone when dropped.
+#[derive(Debug)]
+pub(crate) struct Bench {
+    folder: PathBuf,
+}
+
+/// What became of a probe.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    /// The reason code of its end.
+    pub(crate) code: String,
+    /// Why it failed, in the client's and the server's words.
+    pub(crate) said: String,
+    /// The object, where a host made it.
+    pub(crate) object: Option<Vec<u8>>,
+    pub(crate) took: Duration,
+}
+
+impl Bench {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When no folder can be made where temporary files go.
+    pub(crate) fn new(temporary: &Path) -> io::Result<Bench> {
+        use std::os::unix::fs::DirBuilderExt;
+        let name = format!("distcc-doctor-{}", std::process::id());
+        let folder = temporary.join(name);
+        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let bench = Bench { folder };
+        std::fs::write(bench.folder.join("probe.c"), SOURCE)?;
+        Ok(bench)
+    }
+
+    /// The object that `compiler` makes here.
+    ///
+    /// # Errors
+    /// Why it makes none.
+    pub(crate) fn compile_here(
+        &self,
+        compiler: &Path,
+        path: &std::ffi::OsStr,
+    ) -> io::Result<Vec<u8>> {
+        let object = self.folder.join("here.o");
+        let mut command = Command::new(compiler);
+        // The name of the output does not show in the object.
+        command.args(["-c", "probe.c", "-o"]).arg(&object);
+        let ran = siblings::run(command.current_dir(&self.folder).env("PATH", path), PATIENCE)?;
+        let made = std::fs::read(&object);
+        let _ = std::fs::remove_file(&object);
+        match made {
+            Ok(object) if ran.status.success() => Ok(object),
+            _ => Err(io::Error::other(last_line(&ran.stderr))),
+        }
+    }
+
+    /// Has the host list `hosts`, a single host, compile the probe. `name` is a name of nothing else.
+    ///
+    /// # Errors
+    /// When the client cannot be run, or does not end.
+    pub(crate) fn compile_there(
+        &self,
+        name: &str,
+        hosts: &str,
+        compiler: &str,
+        surroundings: &Surroundings,
+    ) -> io::Result<Outcome> {
+        let (state, object) = (self.folder.join(format!("{name}.d")), format!("{name}.o"));
+        let mut command = Command::new(siblings::program("distcc"));
+        for (variable, _) in std::env::vars_os() {
+            let text = variable.to_string_lossy();
+            if text.starts_with("DISTCC_") || text.starts_with("_DISTCC") {
+                command.env_remove(&variable);
+            }
+        }
+        command
+            .args([compiler, "-c", "probe.c", "-o", &object])
+            .env("DISTCC_HOSTS", hosts)
+            .env("DISTCC_DIR", &state)
+            .env("DISTCC_FALLBACK", "0")
+            .env("DISTCC_IO_TIMEOUT", "20")
+            // Gone soon after the doctor.
+            .env("DISTCC_AGENT_IDLE", "1")
+            .env("PATH", &surroundings.path)
+            .current_dir(&self.folder);
+        let begun = Instant::now();
+        let ran = siblings::run(&mut command, PATIENCE)?;
+        let took = begun.elapsed();
+        let ledger = StateDir::open(Some(state.as_os_str()), None)?.ledger()?;
+        let record = ledger.records.last();
+        let made_there = record.is_some_and(|record| matches!(record.place, Place::Host(_)));
+        let made = std::fs::read(self.folder.join(object)).ok();
+        Ok(Outcome {
+            code: record.map_or_else(|| "no-record".to_owned(), |record| record.code.clone()),
+            said: ran.stderr,
+            object: made.filter(|_| made_there && ran.status.success()),
+            took,
+        })
+    }
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+fn last_line(text: &str) -> String {
+    text.lines().next_back().unwrap_or("it says nothing").to_owned()
+}
