@@ -14,14 +14,14 @@ const GOOD_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:
 /// Where a server of ours and Debian's look for links, unless told otherwise.
 const WHITELIST: &str = "/usr/lib/distcc";
 
-/// Which host, and by which address it sees us.
+/// Which host, and by which addresses it may see us.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Place<'a> {
     /// The host as findings name it.
     pub(crate) host: &'a str,
     /// Its name alone.
     pub(crate) name: &'a str,
-    pub(crate) address: Option<IpAddr>,
+    pub(crate) addresses: &'a [IpAddr],
 }
 
 /// A probe that failed, or a question that was refused.
@@ -59,8 +59,12 @@ impl Fault<'_> {
         let name = self.name();
         let finding = Finding::of(place.host, check, status, name, self.text());
         let on_host = Machine::Host(place.name.to_owned());
-        let address = refused_address(self.said).or(place.address);
-        let allow = address.map_or_else(String::new, |address| format!("--allow {address}"));
+        let mut addresses = place.addresses.to_vec();
+        // Behind a router, ours is another there.
+        addresses.extend(refused_address(self.said).filter(|address| !addresses.contains(address)));
+        let allow: Vec<String> =
+            addresses.iter().map(|address| format!("--allow {address}")).collect();
+        let allow = allow.join(" ");
         match (name, self.compiler) {
             ("refused-address", _) => {
                 let note = "distccd is started anew with its options and this one; where a service \

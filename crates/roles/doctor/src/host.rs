@@ -50,7 +50,7 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
         tell(Finding::of(&shown, "host", Status::Skipped, "down", text));
         return examined;
     }
-    let (abilities, address) = match &spec.host {
+    let (abilities, addresses) = match &spec.host {
         Host::Tcp { name, port } => match meet(kit.list, word, name, *port, &mut examined.findings)
         {
             Some(met) => met,
@@ -66,9 +66,9 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
                 return examined;
             }
         },
-        _ => (None, None),
+        _ => (None, Vec::new()),
     };
-    let place = Place { host: &shown, name: spec.host.name(), address };
+    let place = Place { host: &shown, name: spec.host.name(), addresses: &addresses };
     examined.works = try_compilers(kit, spec, &place, &mut examined.findings);
     if examined.works {
         let pumps = abilities.is_some_and(|abilities| abilities.lays_out_trees);
@@ -77,15 +77,15 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
     examined
 }
 
-/// Goes there and says good day: what the server can do, where it says so, and our address as it sees
-/// it. `None`: no job can be done there.
+/// Goes there and says good day: what the server can do, where it says so, and our addresses as it sees
+/// them. `None`: no job can be done there.
 fn meet(
     list: &List,
     word: &str,
     name: &str,
     port: u16,
     findings: &mut Vec<Finding>,
-) -> Option<(Option<Abilities>, Option<IpAddr>)> {
+) -> Option<(Option<Abilities>, Vec<IpAddr>)> {
     let host = Host::Tcp { name: name.to_owned(), port }.to_string();
     let mut tell = |finding| findings.push(finding);
     let addresses = match reach::addresses(name, port) {
@@ -97,7 +97,7 @@ fn meet(
     };
     let ips: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     tell(Finding::of(&host, "name", Status::Ok, "resolved", format!("is {}", ips.join(", "))));
-    let own = reach::own_address(addresses[0]);
+    let own = reach::own_addresses(&addresses);
     let failed = |code, text: String| Finding::of(&host, "connection", Status::Failed, code, text);
     let on_host = || Machine::Host(name.to_owned());
     let socket = match reach::reach(&addresses) {
@@ -118,7 +118,7 @@ fn meet(
             let text = format!("the machine is there, and nobody listens at port {port}");
             let note = "if one is running there, it listens at another port, or a firewall resets \
                         connections";
-            let command = start_server(own, Some(port), "");
+            let command = start_server(&own, Some(port), "");
             tell(failed("server-not-running", text).mended_by(on_host(), &[&command], note));
             return None;
         }
@@ -166,7 +166,7 @@ fn meet(
             }
             let is_denied = reply.status.code() == Some(Exit::ACCESS_DENIED.code());
             let code = if is_denied { "refused-address" } else { "server-refused" };
-            let place = Place { host: &host, name, address: own };
+            let place = Place { host: &host, name, addresses: &own };
             tell(Fault { code, said: &said, compiler: None }.finding(
                 "server",
                 Status::Failed,
@@ -176,7 +176,7 @@ fn meet(
         }
         Answer::Stranger(why) => {
             let text = format!("what listens at port {port} is no distccd: {why}");
-            let command = start_server(own, Some(port), "");
+            let command = start_server(&own, Some(port), "");
             let note = "first end what listens there, or give the right port in the host list";
             tell(server(Status::Failed, "no-distccd", &text).mended_by(
                 on_host(),

@@ -109,7 +109,7 @@ impl List {
         if found.is_empty() {
             let why = why.lines().next().unwrap_or_default();
             let text = format!("no server announces itself on this network: {why}");
-            let command = start_server(reach::own_address(MDNS.into()), None, "--zeroconf");
+            let command = start_server(&reach::own_addresses(&[MDNS.into()]), None, "--zeroconf");
             findings.push(find(Status::Failed, "nothing-discovered", text).mended_by(
                 Machine::AnyServer,
                 &[&command],
@@ -146,15 +146,17 @@ impl List {
     }
 }
 
-/// The command that starts a server for the machine with `address`.
+/// The command that starts a server for the machine with `addresses`.
 pub(crate) fn start_server(
-    address: Option<std::net::IpAddr>,
+    addresses: &[std::net::IpAddr],
     port: Option<u16>,
     more: &str,
 ) -> String {
     let mut command = String::from("update-distcc-symlinks && distccd --daemon");
+    for address in addresses {
+        command.push_str(&format!(" --allow {address}"));
+    }
     for word in [
-        address.map(|address| format!("--allow {address}")),
         port.filter(|port| *port != hosts::DEFAULT_PORT).map(|port| format!("--port {port}")),
         Some(more.to_owned()).filter(|more| !more.is_empty()),
     ]
@@ -186,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_server_is_started_for_one_machine_at_the_port_of_the_list() {
-        let address = Some("10.0.0.1".parse().unwrap());
+        let address = &["10.0.0.1".parse().unwrap()];
         let command = start_server(address, Some(3632), "");
         assert_eq!(command, "update-distcc-symlinks && distccd --daemon --allow 10.0.0.1");
         assert!(

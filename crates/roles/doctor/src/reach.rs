@@ -132,8 +132,14 @@ fn is_firewalls(socket: &OwnedFd) -> bool {
     })
 }
 
-/// By which address of ours the way to `peer` begins.
-pub(crate) fn own_address(peer: SocketAddr) -> Option<IpAddr> {
+/// By which addresses of ours the ways to `peers` begin.
+pub(crate) fn own_addresses(peers: &[SocketAddr]) -> Vec<IpAddr> {
+    let mut found: Vec<IpAddr> = peers.iter().filter_map(|peer| own_address(*peer)).collect();
+    found.dedup();
+    found
+}
+
+fn own_address(peer: SocketAddr) -> Option<IpAddr> {
     let any: SocketAddr = if peer.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
     let socket = UdpSocket::bind(any).ok()?;
     // Nothing is sent by this.

@@ -42,10 +42,7 @@ impl Bench {
     /// # Errors
     /// When no folder can be made where temporary files go.
     pub(crate) fn new(temporary: &Path) -> io::Result<Bench> {
-        use std::os::unix::fs::DirBuilderExt;
-        let name = format!("distcc-doctor-{}", std::process::id());
-        let folder = temporary.join(name);
-        std::fs::DirBuilder::new().mode(0o700).create(&folder)?;
+        let folder = new_folder(temporary)?;
         let bench = Bench { folder };
         std::fs::write(bench.folder.join("probe.c"), SOURCE)?;
         Ok(bench)
@@ -121,6 +118,23 @@ impl Bench {
 impl Drop for Bench {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Makes a folder that nobody else can look into.
+fn new_folder(temporary: &Path) -> io::Result<PathBuf> {
+    use std::os::unix::fs::DirBuilderExt;
+    let id = std::process::id();
+    let mut number = 0;
+    loop {
+        // Ids are unique in a container alone, and `/tmp` may be shared by several.
+        let folder = temporary.join(format!("distcc-doctor-{id}-{number}"));
+        match std::fs::DirBuilder::new().mode(0o700).create(&folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < 1000 => {
+                number += 1;
+            }
+            made => return made.map(|()| folder),
+        }
     }
 }
 

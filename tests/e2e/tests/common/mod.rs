@@ -5,6 +5,7 @@ pub(crate) mod browser;
 pub(crate) mod build;
 pub(crate) mod daemon;
 pub(crate) mod held;
+pub(crate) mod machine;
 pub(crate) mod running;
 pub(crate) mod tree;
 

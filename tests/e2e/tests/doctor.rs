@@ -1,0 +1,240 @@
+//! The doctor finds what keeps a build at home, names it, and what it prints mends it.
+//!
+//! Each test plants one fault in a set-up of two machines, has the doctor look, runs the printed
+//! commands as they stand on the machine that they are meant for, and has the doctor look again.
+
+mod common;
+
+use std::fmt::Write as _;
+
+use common::World;
+use common::machine::Machine;
+use netns::Lab;
+use serde_json::Value;
+
+/// How a server is started where nothing is wrong with it.
+const SERVER: &str = "distccd --daemon --allow 10.77.0.0/24 --allow fd77::/64";
+
+/// What is not well, a line each.
+fn shown(json: &Value) -> String {
+    let findings = json["findings"].as_array().unwrap().iter();
+    let bad = findings.filter(|finding| finding["status"] != "ok");
+    bad.map(|finding| format!("{finding}\n")).collect()
+}
+
+/// A machine to build on, and a server, `red`, with all compilers allowed.
+struct Clinic {
+    world: World,
+    client: Machine,
+    red: Machine,
+    /// The lines that were typed in the shell of the build.
+    typed: String,
+    _lab: Lab,
+}
+
+impl Clinic {
+    /// Two machines. What `red` runs is up to the test.
+    fn open() -> Clinic {
+        let world = World::new();
+        let lab = Lab::new(&["client", "red"]);
+        let (client, red) =
+            (Machine::start(&world, lab.host("client")), Machine::start(&world, lab.host("red")));
+        client.must("update-distcc-symlinks");
+        red.must("update-distcc-symlinks");
+        let mut clinic = Clinic { world, client, red, typed: String::new(), _lab: lab };
+        clinic.types("export PATH=/usr/lib/distcc/bin:$PATH");
+        clinic.types("export DISTCC_HOSTS=red/4");
+        clinic
+    }
+
+    /// The same, with a server at work.
+    fn with_server() -> Clinic {
+        let clinic = Clinic::open();
+        clinic.red.must(SERVER);
+        clinic
+    }
+
+    fn types(&mut self, line: &str) {
+        let _ = writeln!(self.typed, "{line}");
+    }
+
+    /// What the doctor says, and its exit status.
+    #[track_caller]
+    fn doctor(&self) -> (Value, i32) {
+        let ran = self.client.run(&format!("{}distcc --doctor --json", self.typed));
+        let json = serde_json::from_str(&ran.stdout);
+        let json = json.unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr));
+        (json, ran.code)
+    }
+
+    /// What failed, by its code, the host and the machine to mend it on; with the commands.
+    #[track_caller]
+    fn failures(json: &Value) -> Vec<(String, String, String)> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let findings = json["findings"].as_array().unwrap().iter();
+        findings
+            .filter(|finding| finding["status"] == "failed")
+            .map(|finding| {
+                let remedy = &finding["remedy"];
+                let commands = remedy["commands"].as_array().unwrap_or_else(|| {
+                    panic!("no remedy: {finding}");
+                });
+                let commands: Vec<String> = commands.iter().map(text).collect();
+                (text(&finding["code"]), text(&remedy["machine"]), commands.join("\n"))
+            })
+            .collect()
+    }
+
+    /// The doctor finds `code` and nothing else, and what it prints for `machine` mends it.
+    #[track_caller]
+    fn check(mut self, code: &str, machine: &str) {
+        let (json, status) = self.doctor();
+        let failures = Clinic::failures(&json);
+        assert!(!failures.is_empty(), "nothing was found: {json}");
+        assert_ne!(status, 0);
+        let mut done: Vec<String> = Vec::new();
+        for (found, on, commands) in failures {
+            assert_eq!((found.as_str(), on.as_str()), (code, machine), "{}", shown(&json));
+            if done.contains(&commands) {
+                continue;
+            }
+            match on.as_str() {
+                "this machine" => self.types(&commands),
+                _ => self.red.must(&commands),
+            }
+            done.push(commands);
+        }
+        self.check_green(&done.join("\n"));
+    }
+
+    #[track_caller]
+    fn check_green(&self, done: &str) {
+        let (json, status) = self.doctor();
+        assert_eq!(
+            (&json["green"], status),
+            (&Value::Bool(true), 0),
+            "after `{done}`:\n{}",
+            shown(&json)
+        );
+    }
+}
+
+#[test]
+fn where_all_is_well_the_doctor_is_green_and_an_object_is_made_on_the_server() {
+    let clinic = Clinic::with_server();
+    clinic.check_green("nothing");
+    let (json, _) = clinic.doctor();
+    assert_eq!(json["suggestion"]["hosts"], "red/4");
+    assert_eq!(json["suggestion"]["jobs"], 4);
+    let findings = json["findings"].as_array().unwrap();
+    for check in ["connection", "server", "compiler gcc", "mode lzo", "mode pump"] {
+        let is_it = |finding: &&Value| finding["check"] == check && finding["status"] == "ok";
+        assert!(findings.iter().any(|finding| is_it(&finding)), "{check}: {}", shown(&json));
+    }
+    let text = clinic.client.run(&format!("{}distcc --doctor", clinic.typed));
+    assert!(text.stdout.ends_with("all is well: a build distributes\n"), "{}", text.stdout);
+}
+
+#[test]
+fn a_server_that_does_not_run() {
+    Clinic::open().check("server-not-running", "red");
+}
+
+#[test]
+fn a_wrong_port() {
+    let mut clinic = Clinic::with_server();
+    clinic.types("export DISTCC_HOSTS=red:3633/4");
+    clinic.check("wrong-port", "this machine");
+}
+
+#[test]
+fn a_wrong_port_in_a_file() {
+    let mut clinic = Clinic::with_server();
+    std::fs::create_dir(clinic.client.folder.join(".distcc")).unwrap();
+    std::fs::write(clinic.client.folder.join(".distcc/hosts"), "# mine\nred:3633/4\n").unwrap();
+    clinic.types("unset DISTCC_HOSTS");
+    clinic.check("wrong-port", "this machine");
+}
+
+/// A firewall on the server does `what` with connections.
+#[track_caller]
+fn check_firewall(what: &str, code: &str) {
+    let clinic = Clinic::with_server();
+    clinic.red.must(&format!(
+        "nft 'add table inet wall; \
+         add chain inet wall incoming {{ type filter hook input priority 0; }}; \
+         add rule inet wall incoming tcp dport 3632 {what}'"
+    ));
+    clinic.check(code, "red");
+}
+
+#[test]
+fn a_firewall_that_drops_packets() {
+    check_firewall("drop", "firewall-drops");
+}
+
+#[test]
+fn a_firewall_that_rejects_connections() {
+    check_firewall("reject", "firewall-rejects");
+}
+
+#[test]
+fn a_firewall_that_says_it_is_prohibited() {
+    check_firewall("reject with icmpx type admin-prohibited", "firewall-rejects");
+}
+
+#[test]
+fn an_address_that_is_not_allowed() {
+    let clinic = Clinic::open();
+    clinic.red.must("distccd --daemon --allow 10.99.0.1");
+    clinic.check("refused-address", "red");
+}
+
+#[test]
+fn a_whitelist_without_the_link() {
+    let clinic = Clinic::with_server();
+    clinic.red.must("rm /usr/lib/distcc/*cc* /usr/lib/distcc/*[+][+]*");
+    clinic.check("compiler-not-allowed", "red");
+}
+
+#[test]
+fn a_folder_of_links_that_is_not_in_path() {
+    let mut clinic = Clinic::with_server();
+    clinic.types("export PATH=${PATH#/usr/lib/distcc/bin:}");
+    clinic.check("not-masqueraded", "this machine");
+}
+
+#[test]
+fn a_name_that_nobody_knows() {
+    let mut clinic = Clinic::with_server();
+    clinic.types("export DISTCC_HOSTS=redd/4");
+    clinic.check("name-not-found", "this machine");
+}
+
+#[test]
+fn a_state_folder_that_cannot_be_written() {
+    let mut clinic = Clinic::with_server();
+    let folder = clinic.world.folder("sealed");
+    clinic.client.must(&format!("mount -t tmpfs -o ro sealed {}", folder.display()));
+    clinic.types(&format!("export DISTCC_DIR={}/state", folder.display()));
+    clinic.check("state-folder-unwritable", "this machine");
+}
+
+#[test]
+fn a_disk_of_the_server_that_is_full() {
+    let clinic = Clinic::open();
+    let disk = clinic.world.open_folder("disk");
+    let disk = disk.display();
+    clinic.red.must(&format!(
+        "mount -t tmpfs -o size=20m disk {disk} && chmod 777 {disk} && \
+         head -c 19m /dev/zero > {disk}/filler && TMPDIR={disk} {SERVER}"
+    ));
+    clinic.check("server-disk-full", "red");
+}
+
+#[test]
+fn zeroconf_with_nobody_answering() {
+    let mut clinic = Clinic::open();
+    clinic.types("export DISTCC_HOSTS=+zeroconf");
+    clinic.check("nothing-discovered", "a server");
+}
