@@ -198,6 +198,62 @@ fn a_whitelist_without_the_link() {
 }
 
 #[test]
+fn only_plain_names_in_the_whitelist() {
+    let mut clinic = Clinic::with_server();
+    clinic.red.must("rm /usr/lib/distcc/*-linux-*");
+    // A build for another machine.
+    clinic.types("export CC=aarch64-linux-gnu-gcc");
+    clinic.check("compiler-not-allowed", "red");
+}
+
+#[test]
+fn a_path_of_the_server_without_the_systems_folders() {
+    let clinic = Clinic::open();
+    clinic.red.must(&format!("PATH=/opt/nothing/bin $(command -v distccd){}", &SERVER[7..]));
+    clinic.check("server-path", "red");
+}
+
+/// A server whose system has the native compilers that `lines` leave it: they find the programs of
+/// this system in `$whole`, and change `/usr/bin`, where none is to begin with.
+///
+/// There is no network, so its `apt-get` takes the files of a package from this system.
+#[track_caller]
+fn check_install(lines: &str, code: &str) {
+    let clinic = Clinic::open();
+    let (whole, upper) = (clinic.world.folder("whole"), clinic.world.folder("upper"));
+    let (whole, upper) = (whole.display(), upper.display());
+    clinic.red.must(&format!(
+        "mount --bind /usr/bin {whole} && mount -t tmpfs upper {upper} && \
+         mkdir {upper}/up {upper}/work && \
+         mount -t overlay -o lowerdir={whole},upperdir={upper}/up,workdir={upper}/work bin /usr/bin"
+    ));
+    let install = format!(
+        "[ \"$1 $2\" = 'install --yes' ] || exit 9\nshift 2\nfor package; do\n  \
+         for file in $(dpkg-query --listfiles \"$package\"); do\n    \
+         case $file in /usr/bin/*) cp -a {whole}/${{file##*/}} /usr/bin/;; esac\n  done\ndone"
+    );
+    support::script(&clinic.red.folder.join("bin/apt-get"), &install);
+    clinic.red.must(&format!(
+        "cd /usr/bin && rm gcc gcc-[0-9]* g++ g++-[0-9]* cc c++ c[89]9-gcc x86_64-linux-gnu-g[c+][c+]* && \
+         whole={whole} && {lines} && update-distcc-symlinks && {SERVER}"
+    ));
+    clinic.check(code, "red");
+}
+
+#[test]
+fn a_compiler_that_is_missing() {
+    check_install("true", "compiler-missing");
+}
+
+#[test]
+fn a_compiler_of_another_version() {
+    let old = "for name in gcc g++; do \
+               printf '#!/bin/sh\\n%s/%s \"$@\" | sed s/12[.][0-9.]*/4.0.4/g\\n' $whole $name > $name-4 \
+               && chmod 755 $name-4; done";
+    check_install(old, "compiler-other-version");
+}
+
+#[test]
 fn a_folder_of_links_that_is_not_in_path() {
     let mut clinic = Clinic::with_server();
     clinic.types("export PATH=${PATH#/usr/lib/distcc/bin:}");

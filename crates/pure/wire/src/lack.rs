@@ -12,6 +12,8 @@ pub enum Lack {
     Target,
     /// One of the client's version; it has others for that machine.
     Version,
+    /// A folder in its `PATH`: the compiler is there, and it does not find it.
+    Path,
     /// A file that the client takes for kept.
     Files,
 }
@@ -19,6 +21,8 @@ pub enum Lack {
 const PREFIX: &str = "distcc-rs:lacks-";
 
 impl Lack {
+    const ALL: [Lack; 4] = [Lack::Target, Lack::Version, Lack::Path, Lack::Files];
+
     /// As it travels.
     #[must_use]
     pub fn to_bytes(self) -> Vec<u8> {
@@ -29,13 +33,14 @@ impl Lack {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Lack> {
         let name = std::str::from_utf8(bytes).ok()?.strip_prefix(PREFIX)?.strip_suffix('\n')?;
-        [Lack::Target, Lack::Version, Lack::Files].into_iter().find(|lack| lack.name() == name)
+        Lack::ALL.into_iter().find(|lack| lack.name() == name)
     }
 
     fn name(self) -> &'static str {
         match self {
             Lack::Target => "target",
             Lack::Version => "version",
+            Lack::Path => "path",
             Lack::Files => "files",
         }
     }
@@ -47,7 +52,7 @@ mod tests {
 
     #[test]
     fn a_lack_survives_the_way() {
-        for lack in [Lack::Target, Lack::Version, Lack::Files] {
+        for lack in Lack::ALL {
             assert_eq!(Lack::from_bytes(&lack.to_bytes()), Some(lack));
         }
         for bytes in [&b""[..], b"distcc-rs:lacks-target", b"distcc-rs:lacks-x\n", b"\xff"] {

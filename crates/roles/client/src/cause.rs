@@ -102,6 +102,8 @@ pub(crate) enum Cause {
     LacksTarget,
     /// The server's compilers for this machine are of other versions.
     LacksVersion,
+    /// The server has the compiler outside of its `PATH`.
+    ServerPath,
     /// The server does not run commands with these options.
     RefusedOptions,
     /// The server refused for another reason.
@@ -141,7 +143,7 @@ pub(crate) enum Cause {
 }
 
 /// The causes other than [`Cause::Stay`], in the order of the documents.
-const OTHERS: [Cause; 60] = [
+const OTHERS: [Cause; 61] = [
     Cause::Distributed,
     Cause::Pumped,
     Cause::SourceErrors,
@@ -184,6 +186,7 @@ const OTHERS: [Cause; 60] = [
     Cause::RefusedCompiler,
     Cause::LacksTarget,
     Cause::LacksVersion,
+    Cause::ServerPath,
     Cause::RefusedOptions,
     Cause::ServerRefused,
     Cause::ServerBusy,
@@ -522,6 +525,11 @@ impl Cause {
                 "the server's compilers for this kind of machine are of other versions",
                 "install the version of this machine there, beside the others",
             ),
+            Cause::ServerPath => (
+                "server-path",
+                "the server has the compiler in a folder that is not in its PATH",
+                "start distccd there with the system's folders in PATH: /usr/local/bin:/usr/bin:/bin",
+            ),
             Cause::RefusedOptions => {
                 ("refused-options", "the server does not run commands with these options", "")
             }
@@ -633,6 +641,9 @@ impl From<&Trouble> for Cause {
             Trouble::Refused {
                 exit: Exit::COMPILER_MISSING, lack: Some(Lack::Version), ..
             } => Cause::LacksVersion,
+            Trouble::Refused { exit: Exit::COMPILER_MISSING, lack: Some(Lack::Path), .. } => {
+                Cause::ServerPath
+            }
             Trouble::Refused { exit, text, .. } => match *exit {
                 Exit::ACCESS_DENIED => Cause::RefusedAddress,
                 Exit::COMPILER_MISSING => Cause::RefusedCompiler,

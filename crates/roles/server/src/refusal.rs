@@ -82,6 +82,15 @@ impl Refusal {
                 format!("the compiler `{}` is allowed but not installed here", path.escape_debug()),
                 "install it on the server, in a folder of the server's PATH".to_owned(),
             ),
+            Denied::OutsidePath { name, folder, path } => (
+                format!(
+                    "the compiler `{}` is in {}, which is not in the PATH of distccd here ({})",
+                    name.escape_debug(),
+                    folder.display(),
+                    path.escape_debug()
+                ),
+                format!("on the server: start distccd with {} in its PATH", folder.display()),
+            ),
             Denied::Hidden { by } => (
                 format!("its name means {}, which comes first", by.display()),
                 "allow it by a name that only it has, or put its folder first in PATH".to_owned(),
@@ -122,6 +131,7 @@ impl Refusal {
         let lack = match denied {
             Denied::NoTarget { .. } if is_marked => Some(Lack::Target),
             Denied::NoVersion { .. } => Some(Lack::Version),
+            Denied::OutsidePath { .. } if is_marked => Some(Lack::Path),
             _ => None,
         };
         Refusal { lack, ..Refusal::new(Exit::COMPILER_MISSING, text, hint) }

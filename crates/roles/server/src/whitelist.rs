@@ -13,7 +13,7 @@ use compiler_args::WantedCompiler;
 use inventory::{
     About, Acquaintances, Found, Places, Surroundings, Unknown, X_TOOLS, folders_of, is_same,
 };
-use toolchain::{Compiler, CompilerName, Driver, Family, is_same_target};
+use toolchain::{Compiler, CompilerName, Driver, Family, Finder, is_same_target};
 use wire::Exit;
 
 use crate::options::Options;
@@ -22,6 +22,9 @@ use crate::{Environment, Failure};
 
 use rule::{Rule, bare_name, folder_paths, folders, is_executable, lines, links, listed};
 pub(crate) use survey::{Survey, Surveyed};
+
+/// Where compilers of the system are, whatever our `PATH` says.
+const SYSTEM_FOLDERS: &str = "/usr/local/bin:/usr/bin:/bin";
 
 /// The rule by which compilers are allowed, where they are found, and what is known of them.
 ///
@@ -54,6 +57,8 @@ pub(crate) enum Denied {
     NoList { file: PathBuf, error: io::Error },
     /// It is allowed and not there.
     NotFound { path: String },
+    /// It is allowed, and in a folder of the system that is not in our `PATH`, which is `path`.
+    OutsidePath { name: String, folder: PathBuf, path: String },
     /// Its name is on the list, and means another that is found earlier.
     Hidden { by: PathBuf },
     /// It is allowed, and does not say for which machine it compiles.
@@ -159,10 +164,10 @@ impl Whitelist {
                 OsStr::from_bytes(line.ok_or_else(|| self.not_listed(name))?).to_owned()
             }
         };
-        let compiler = self
-            .places
-            .find(&wanted)
-            .map_err(|_| Denied::NotFound { path: wanted.to_string_lossy().into_owned() })?;
+        let compiler = self.places.find(&wanted).map_err(|_| {
+            self.outside_path(&wanted)
+                .unwrap_or_else(|| Denied::NotFound { path: wanted.to_string_lossy().into_owned() })
+        })?;
         Ok(self.allowed(compiler, name))
     }
 
@@ -227,6 +232,10 @@ impl Whitelist {
         if !others.is_empty() {
             return Err(Denied::NoVersion { wanted: wanted.clone(), others });
         }
+        // None is known of this kind because none is found.
+        if let Some(denied) = self.listed_outside_path(driver(name)).filter(|_| known.is_empty()) {
+            return Err(denied);
+        }
         Err(self.no_target(wanted.family(), wanted.target(), driver(name), &known))
     }
 
@@ -282,6 +291,34 @@ impl Whitelist {
             target: target.to_owned(),
             others: distinct(known, |about| &about.target),
         }
+    }
+
+    /// Why a compiler that is allowed is not found, where only a folder of the system is missing in
+    /// our `PATH`.
+    fn outside_path(&self, name: &OsStr) -> Option<Denied> {
+        if self.places.find(name).is_ok() || name.as_bytes().contains(&b'/') {
+            return None;
+        }
+        let found = Finder::new(SYSTEM_FOLDERS.into()).find(name).ok()?;
+        Some(Denied::OutsidePath {
+            name: name.to_string_lossy().into_owned(),
+            folder: found.program.parent()?.to_owned(),
+            path: self.surroundings.path.to_string_lossy().into_owned(),
+        })
+    }
+
+    /// The same for any compiler of that kind that has a link.
+    fn listed_outside_path(&self, driver: Driver) -> Option<Denied> {
+        let Rule::Folders(folders) = &self.rule else { return None };
+        let is_one = |name: &String| {
+            CompilerName::parse(name)
+                .is_some_and(|name| name.driver() == driver && name.family().is_some())
+        };
+        let names = links(folders);
+        names
+            .iter()
+            .filter(|name| is_one(name))
+            .find_map(|name| self.outside_path(OsStr::new(name)))
     }
 
     fn not_listed(&self, name: &OsStr) -> Denied {
