@@ -28,6 +28,7 @@ const PACKAGES: &[&str] = &[
     "avahi-utils",
     "dbus",
     "nftables",
+    "procps",
     "openssh-client",
     "openssh-server",
     "systemd",
