@@ -102,6 +102,10 @@ impl Clinic {
                 "this machine" => self.types(&commands),
                 _ => self.red.must(&commands),
             }
+            if code == "nothing-discovered" {
+                // A server that has just started announces itself when it is ready to.
+                self.client.must("until lsdistcc --zeroconf; do :; done");
+            }
             done.push(commands);
         }
         self.check_green(&done.join("\n"));
@@ -188,6 +192,17 @@ fn an_address_that_is_not_allowed() {
     let clinic = Clinic::open();
     clinic.red.must("distccd --daemon --allow 10.99.0.1");
     clinic.check("refused-address", "red");
+}
+
+#[test]
+fn an_original_server_is_as_good_but_does_not_say_why_it_refuses() {
+    let clinic = Clinic::open();
+    clinic.red.must(&format!("/usr/bin/{SERVER}"));
+    clinic.check_green("nothing");
+    drop(clinic);
+    let clinic = Clinic::open();
+    clinic.red.must("/usr/bin/distccd --daemon --allow 10.99.0.1");
+    clinic.check("hung-up", "red");
 }
 
 #[test]

@@ -95,12 +95,18 @@ impl List {
 
     /// Adds the servers that announce themselves.
     fn ask_network(&mut self, findings: &mut Vec<Finding>) {
-        let mut command = Command::new(siblings::program("lsdistcc"));
-        let ran = siblings::run(command.arg("--zeroconf"), ZEROCONF_PATIENCE);
-        let (lines, why) = match ran {
-            Ok(ran) => (ran.stdout, ran.stderr),
-            Err(error) => (String::new(), format!("lsdistcc: {error}")),
+        let ask = |words: &[&str]| {
+            let mut command = Command::new(siblings::program("lsdistcc"));
+            match siblings::run(command.arg("--zeroconf").args(words), ZEROCONF_PATIENCE) {
+                Ok(ran) => (ran.stdout, ran.stderr),
+                Err(error) => (String::new(), format!("lsdistcc: {error}")),
+            }
         };
+        let (mut lines, mut why) = ask(&[]);
+        if lines.is_empty() {
+            // One that has just been started, or is busy, or whose answer was lost.
+            (lines, why) = ask(&["-t4"]);
+        }
         let found: Vec<(String, HostSpec)> = lines
             .lines()
             .filter_map(|line| Some((line.trim().to_owned(), HostSpec::parse(line.trim()).ok()?)))
