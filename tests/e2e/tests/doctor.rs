@@ -29,7 +29,7 @@ struct Clinic {
     red: Machine,
     /// The lines that were typed in the shell of the build.
     typed: String,
-    _lab: Lab,
+    lab: Lab,
 }
 
 impl Clinic {
@@ -41,7 +41,7 @@ impl Clinic {
             (Machine::start(&world, lab.host("client")), Machine::start(&world, lab.host("red")));
         client.must("update-distcc-symlinks");
         red.must("update-distcc-symlinks");
-        let mut clinic = Clinic { world, client, red, typed: String::new(), _lab: lab };
+        let mut clinic = Clinic { world, client, red, typed: String::new(), lab };
         clinic.types("export PATH=/usr/lib/distcc/bin:$PATH");
         clinic.types("export DISTCC_HOSTS=red/4");
         clinic
@@ -185,6 +185,16 @@ fn a_firewall_that_rejects_connections() {
 #[test]
 fn a_firewall_that_says_it_is_prohibited() {
     check_firewall("reject with icmpx type admin-prohibited", "firewall-rejects");
+}
+
+#[test]
+fn a_machine_that_is_off_is_no_firewall() {
+    let clinic = Clinic::with_server();
+    clinic.lab.host("red").cut_cable();
+    let (json, status) = clinic.doctor();
+    let failures = Clinic::failures(&json);
+    assert_eq!((failures.len(), status), (1, 2), "{}", shown(&json));
+    assert_eq!(failures[0].0, "host-unreachable", "{}", shown(&json));
 }
 
 #[test]

@@ -18,8 +18,12 @@ use wire::{ABILITIES_QUESTION, Abilities, Limits, Reply, ReplyDecoder, Version};
 /// How long a name may take.
 const NAME_PATIENCE: Duration = Duration::from_secs(4);
 
-/// How long a connection may take: as long as a client waits.
+/// How long a connection to one address may take: as long as a client waits. The kernel says after
+/// three seconds that nobody on this network has an address.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(4);
+
+/// The most addresses of a name that are tried.
+const MOST_ADDRESSES: usize = 4;
 
 /// How long a server may take to say what it can do.
 const ANSWER_PATIENCE: Duration = Duration::from_secs(5);
@@ -68,9 +72,8 @@ pub(crate) fn addresses(name: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 /// Connects to the first of `addresses` that takes it; else tells what the last of them did.
 pub(crate) fn reach(addresses: &[SocketAddr]) -> Reached {
     let mut last = Reached::Silent;
-    let share = CONNECT_PATIENCE / addresses.len().max(1) as u32;
-    for address in addresses {
-        last = match connect_to(*address, share.max(Duration::from_secs(1))) {
+    for address in addresses.iter().take(MOST_ADDRESSES) {
+        last = match connect_to(*address, CONNECT_PATIENCE) {
             Ok(reached @ Reached::Open(..)) => return reached,
             Ok(reached) => reached,
             Err(error) => Reached::NoWay(error),
