@@ -654,6 +654,25 @@ mod tests {
     }
 
     #[test]
+    fn a_path_without_the_systems_folders_is_told_from_a_compiler_that_is_missing() {
+        let folder = tempfile::tempdir().unwrap();
+        symlink("/bin/true", folder.path().join("gcc")).unwrap();
+        let find = |path: &str, words: &[&str]| {
+            let whitelist = whitelist(Rule::Folders(vec![folder.path().to_owned()]), path);
+            let words: Vec<OsString> = words.iter().map(OsString::from).collect();
+            whitelist.find(&words, None)
+        };
+        for words in [&["gcc", "-c"][..], &["gcc", X86, "-c"], &["x86_64-linux-gnu-gcc", X86]] {
+            let found = find("/nonexistent", words);
+            let Err(Denied::OutsidePath { folder, .. }) = found else {
+                panic!("{words:?}: {found:?}");
+            };
+            assert_eq!(folder, Path::new("/usr/bin"));
+        }
+        assert!(find("/usr/bin", &["gcc", "-c"]).is_ok());
+    }
+
+    #[test]
     fn a_list_that_cannot_be_read_allows_nothing() {
         let rule = Rule::List { file: "/nonexistent".into(), n_words: 1 };
         let found = whitelist(rule, "/usr/bin:/bin").find(&["sh".into()], None);
