@@ -8,7 +8,7 @@ use std::process::Command;
 use common::build::{held_servers, start_build};
 use common::held::Held;
 use common::{World, finish};
-use support::{processes_using, program, wait_until};
+use support::{program, wait_until};
 
 /// A terminal of a test's own, in which a shell runs the monitor. It goes with the test.
 struct Terminal {
@@ -182,18 +182,6 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     let ran = finish(Command::new("pkill").args(["-TERM", "-P", shell.trim()]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     terminal.wait_for_end(&world, 143);
-}
-
-#[test]
-fn a_terminal_that_goes_away_ends_it() {
-    let world = World::new();
-    let terminal = Terminal::start(&world, "red", (80, 24), "");
-    terminal.wait_for(&[" red:3632"]);
-    let server = terminal.tmux(&["display-message", "-p", "#{pid}"]);
-    let ran = finish(Command::new("kill").args(["-KILL", server.trim()]));
-    assert_eq!(ran.code, 0, "{}", ran.stderr);
-    let folder = world.folder("terminal");
-    wait_until("nothing runs in the terminal that is gone", || processes_using(&folder).is_empty());
 }
 
 #[test]

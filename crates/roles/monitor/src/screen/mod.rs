@@ -4,7 +4,6 @@
 //! for which ratatui leaves a hook.
 
 mod draw;
-mod hang_up;
 mod lanes;
 mod text;
 mod totals;
@@ -78,7 +77,6 @@ pub(crate) fn run(
     let first = gatherer.look()?;
     let view =
         View { colors: !environment.no_color, is_utf8: environment.is_utf8, ..View::default() };
-    hang_up::end_with_the_terminal();
     let terminal = ratatui::try_init();
     let done = terminal
         .and_then(|mut terminal| watch(&mut terminal, gatherer, interval, view, first, &signal));
