@@ -1,10 +1,10 @@
 //! The monitor: what the clients that share one state folder are doing.
 //!
 //! [`main`] is `distccmon-text`: arguments, lines and exit codes are those of distcc 3.4.
-//! [`live`] is `distccmon`: it gathers a [`snapshot`] again and again, and shows it.
+//! [`live`] is `distccmon`: it gathers a `snapshot` again and again, and shows it.
 //!
 //! All that is read was written by other processes, of any version and perhaps hostile: names go
-//! through [`clean`] before anything else sees them.
+//! through `clean` before anything else sees them.
 
 mod clean;
 mod gather;

@@ -183,6 +183,7 @@ fn micros(time: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn record(place: Place, slot: Option<u32>, from_ms: u64, to_ms: u64) -> Record {
         Record {
@@ -221,6 +222,7 @@ mod tests {
         let tracks = Tracks::of(&records);
         let names: Vec<_> =
             tracks.names.iter().map(|(process, thread)| format!("{process}/{thread}")).collect();
+        check_tracks(&records);
         assert_eq!(
             names,
             [
@@ -232,13 +234,38 @@ mod tests {
                 "nowhere/nowhere"
             ]
         );
+    }
+
+    /// Each job is on a track, and no two of a track overlap.
+    #[track_caller]
+    fn check_tracks(records: &[Record]) {
+        let tracks = Tracks::of(records);
         assert_eq!(tracks.spans.len(), records.len());
-        for (track, name) in names.iter().enumerate() {
+        for (track, name) in tracks.names.iter().enumerate() {
             let mut end = Duration::ZERO;
             for span in tracks.spans.iter().filter(|span| span.track == track) {
-                assert!(span.began >= end, "{name}");
+                assert!(span.began >= end, "{name:?}");
                 end = span.began + span.took;
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_jobs_find_their_tracks(
+            jobs in prop::collection::vec((0..3_u8, any::<Option<bool>>(), 0..50_u64, 0..50_u64, 0..60_u64), 0..20)
+        ) {
+            let record = |&(place, slot, from, took, after): &(u8, Option<bool>, u64, u64, u64)| {
+                let place = [red(), Place::Here, Place::Nowhere][usize::from(place)].clone();
+                let placed_after = Duration::from_millis(after);
+                Record { placed_after, ..record(place, slot.map(u32::from), from, from + took) }
+            };
+            let records: Vec<Record> = jobs.iter().map(record).collect();
+            check_tracks(&records);
+            let trace = of(&records);
+            let events = trace["traceEvents"].as_array().unwrap();
+            let n_jobs = events.iter().filter(|event| event["ph"] == "X").count();
+            prop_assert_eq!(n_jobs, records.len());
         }
     }
 

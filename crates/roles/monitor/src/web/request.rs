@@ -107,6 +107,7 @@ fn is_own(host: &str, own_name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[track_caller]
     fn check(head: &str, expected: Result<Asked, Refusal>) {
@@ -136,5 +137,17 @@ mod tests {
         check("DIST00000001ARGC", Err(Refusal::Bad));
         assert_eq!(read(b"\xff\xfe\r\n\r\n", ""), Err(Refusal::Bad));
         assert_eq!(head_length(b"GET / HTTP/1.1\r\n"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _ = (head_length(&bytes), read(&bytes, "tower"));
+        }
+
+        #[test]
+        fn no_host_makes_it_panic(host in "[\\[\\]:.a-f0-9é]{0,12}", name in "[a-f]{0,3}") {
+            let _ = is_own(&host, &name);
+        }
     }
 }
