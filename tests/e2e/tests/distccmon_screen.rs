@@ -185,6 +185,21 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn a_monitor_whose_terminal_is_gone_ends() {
+    let world = World::new();
+    let terminal = Terminal::start(&world, "red", (80, 24), "");
+    terminal.wait_for(&[" red:3632"]);
+    let shell = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
+    let monitor = finish(Command::new("pgrep").args(["-P", shell.trim()])).stdout;
+    let stat = PathBuf::from(format!("/proc/{}/stat", monitor.trim()));
+    assert!(stat.exists(), "{monitor}");
+    drop(terminal);
+    wait_until("the monitor has ended", || {
+        std::fs::read_to_string(&stat).map_or(true, |stat| stat.contains(") Z "))
+    });
+}
+
+#[test]
 fn names_cannot_write_on_the_screen() {
     let world = World::new();
     // The record of a job whose file and host are named by an enemy.

@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use rustix::event::{PollFd, PollFlags, Timespec};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use crate::Environment;
@@ -23,6 +24,9 @@ use crate::snapshot::Snapshot;
 
 /// How long a key or a signal waits at most.
 const LONGEST_POLL: Duration = Duration::from_millis(100);
+
+/// How long a signal may take to end the screen in good order.
+const SIGNAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// What the user has chosen to see.
 #[derive(Clone, Debug, Default)]
@@ -75,6 +79,8 @@ pub(crate) fn run(
         signal_hook::flag::register_usize(number, Arc::clone(&signal), code)?;
     }
     let first = gatherer.look()?;
+    let guarded = Arc::clone(&signal);
+    std::thread::Builder::new().spawn(move || guard(&guarded))?;
     let view =
         View { colors: !environment.no_color, is_utf8: environment.is_utf8, ..View::default() };
     let terminal = ratatui::try_init();
@@ -85,6 +91,28 @@ pub(crate) fn run(
         0 => done.and(restored).map(|()| None),
         // Its terminal may be gone by now, of which nobody need be told.
         number => Ok(u8::try_from(number).ok()),
+    }
+}
+
+/// Ends the process where its terminal is gone, or a signal is not heeded in time: reading a
+/// terminal that has hung up does not end by itself.
+fn guard(signal: &AtomicUsize) {
+    let stdin = io::stdin();
+    let pause = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+    loop {
+        // A hang-up is told without being asked for.
+        let mut polled = [PollFd::new(&stdin, PollFlags::empty())];
+        let heard = rustix::event::poll(&mut polled, Some(&pause));
+        let is_gone = polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR);
+        if heard.is_ok() && is_gone {
+            std::process::exit(128 + SIGHUP);
+        }
+        let number = signal.load(Ordering::Relaxed);
+        if number != 0 {
+            std::thread::sleep(SIGNAL_PATIENCE);
+            ratatui::restore();
+            std::process::exit(128 + i32::try_from(number).unwrap_or_default());
+        }
     }
 }
 
