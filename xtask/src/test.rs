@@ -29,6 +29,7 @@ const PACKAGES: &[&str] = &[
     "dbus",
     "nftables",
     "procps",
+    "prometheus",
     "openssh-client",
     "openssh-server",
     "systemd",

@@ -98,8 +98,10 @@ impl<'a> Conversation<'a> {
         let stdout = write(&folder.path().join("stdout"))?;
         let stderr = write(&folder.path().join("stderr"))?;
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
+        let begin = Instant::now();
         let _slot = self.wait_for_slot()?;
         let _memory = self.wait_for_memory()?;
+        self.context.statistics.note_wait(begin.elapsed());
         let run = Run {
             program: &compiler.program,
             name: &name,
@@ -112,7 +114,9 @@ impl<'a> Conversation<'a> {
             stdout,
             stderr,
         };
+        let begin = Instant::now();
         let status = self.watch(run)?;
+        self.context.statistics.note_compile(begin.elapsed());
         let told = format!("{} {}", self.told.compiler, self.told.input);
         self.context.log.write(Level::Info, "", &completed(&told, status));
         let mut reply = Reply {

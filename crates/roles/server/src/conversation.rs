@@ -100,6 +100,7 @@ impl<'a> Conversation<'a> {
             .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
         self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
+        self.context.statistics.note_reply(bytes.len());
         self.context.log.write(Level::Info, "", "job complete");
         Ok(reply.status)
     }
@@ -164,6 +165,7 @@ impl<'a> Conversation<'a> {
                     }
                 };
                 self.context.log.write(Level::Info, place, &text);
+                self.context.statistics.note_request(request.payload.n_bytes());
                 return Ok(Received { request, job, compiler, share });
             }
         }

@@ -42,6 +42,19 @@ impl Outcome {
         }
     }
 
+    /// Its name where programs read it, in the words of `/metrics` and `/api/status`.
+    pub(crate) fn key(self) -> &'static str {
+        match self {
+            Outcome::CompileOk => "ok",
+            Outcome::CompileError => "compile_error",
+            Outcome::CompileTimeout => "timeout",
+            Outcome::ClientDisconnected => "client_gone",
+            Outcome::BadRequest => "bad_request",
+            Outcome::Overloaded => "overloaded",
+            Outcome::Other => "other",
+        }
+    }
+
     /// Its name in the log.
     pub(crate) fn name(self) -> &'static str {
         match self {

@@ -65,6 +65,11 @@ impl Slots {
         self.n_slots + self.n_waiting_most
     }
 
+    /// How many jobs can wait.
+    pub(crate) fn n_waiting_most(&self) -> usize {
+        self.n_waiting_most
+    }
+
     /// How many compilers may run at once.
     pub(crate) fn n_slots(&self) -> usize {
         self.n_slots
@@ -74,6 +79,12 @@ impl Slots {
     pub(crate) fn in_use(&self) -> (usize, usize) {
         let state = self.lock();
         (self.n_slots - state.n_free, state.waiting.len())
+    }
+
+    /// Whether a job that came now could not even wait.
+    pub(crate) fn is_full(&self) -> bool {
+        let state = self.lock();
+        state.n_free == 0 && state.waiting.len() >= self.n_waiting_most
     }
 
     /// Asks for a slot.
@@ -179,8 +190,9 @@ mod tests {
         let first = slot(&slots);
         let second = queued(&slots);
         let third = queued(&slots);
-        assert!(matches!(slots.ask().unwrap(), Asked::Full));
+        assert!(matches!(slots.ask().unwrap(), Asked::Full) && slots.is_full());
         drop(first);
+        assert!(!slots.is_full());
         let third = third.take().unwrap_err();
         let second = second.take().unwrap();
         drop(second);

@@ -1,8 +1,9 @@
 //! What the worker counts.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::histogram::{BYTES, Histogram, SECONDS};
 use crate::outcome::Outcome;
 
 /// Ends of jobs are counted by so long a step. Source: observed on distcc 3.4.
@@ -26,11 +27,13 @@ const MOST_NAME: usize = 1000;
 #[derive(Debug)]
 pub(crate) struct Statistics {
     start: Instant,
+    /// The same by the clock on the wall.
+    started: SystemTime,
     counts: Mutex<Counts>,
 }
 
 /// A look at the statistics.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Snapshot {
     /// Connections, those included that were turned away.
     pub(crate) n_accepted: u64,
@@ -44,6 +47,35 @@ pub(crate) struct Snapshot {
     pub(crate) average_jobs: [u64; 3],
     /// Compiles that ended, well or not, in the last 1, 5 and 15 minutes.
     pub(crate) n_compiles: [u64; 3],
+    /// How much of what there was.
+    pub(super) measures: Measures,
+}
+
+/// What is counted by its size.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Measures {
+    /// From the connection to the last byte of the answer, by the end of the job, in seconds.
+    pub(super) job_times: [Histogram; Outcome::ALL.len()],
+    /// What compilers took, in seconds.
+    pub(super) compile_times: Histogram,
+    /// How long jobs waited for a slot and memory, in seconds.
+    pub(super) waits: Histogram,
+    /// Bytes of whole requests: sources, or files of a tree.
+    pub(super) request_sizes: Histogram,
+    /// Bytes of whole replies of compilers.
+    pub(super) reply_sizes: Histogram,
+}
+
+impl Measures {
+    fn new() -> Measures {
+        Measures {
+            job_times: std::array::from_fn(|_| Histogram::new(SECONDS)),
+            compile_times: Histogram::new(SECONDS),
+            waits: Histogram::new(SECONDS),
+            request_sizes: Histogram::new(BYTES),
+            reply_sizes: Histogram::new(BYTES),
+        }
+    }
 }
 
 /// The successful job that took longest.
@@ -70,6 +102,7 @@ struct Counts {
     n_denied: u64,
     n_by_outcome: [u64; Outcome::ALL.len()],
     longest: Option<LongestJob>,
+    measures: Measures,
     /// The steps of the last quarter of an hour; number `n` stands at `n % N_STEPS`.
     steps: Vec<Step>,
 }
@@ -91,9 +124,10 @@ impl Statistics {
             n_denied: 0,
             n_by_outcome: Default::default(),
             longest: None,
+            measures: Measures::new(),
             steps: vec![Step::default(); N_STEPS],
         };
-        Statistics { start: now, counts: Mutex::new(counts) }
+        Statistics { start: now, started: SystemTime::now(), counts: Mutex::new(counts) }
     }
 
     /// A client connected.
@@ -118,6 +152,7 @@ impl Statistics {
         let end = now.saturating_duration_since(self.start);
         let mut counts = self.lock();
         counts.n_by_outcome[outcome as usize] += 1;
+        counts.measures.job_times[outcome as usize].note(time.as_secs_f64());
         if matches!(outcome, Outcome::CompileOk | Outcome::CompileError) {
             counts.step(number(end)).n_compiles += 1;
         }
@@ -130,6 +165,31 @@ impl Statistics {
             let (compiler, input) = (clipped(compiler), clipped(input));
             counts.longest = Some(LongestJob { time, compiler, input });
         }
+    }
+
+    /// A request is here with all that it brought.
+    pub(crate) fn note_request(&self, n_bytes: usize) {
+        self.lock().measures.request_sizes.note(n_bytes as f64);
+    }
+
+    /// A reply was sent.
+    pub(crate) fn note_reply(&self, n_bytes: usize) {
+        self.lock().measures.reply_sizes.note(n_bytes as f64);
+    }
+
+    /// A job's turn has come after so long.
+    pub(crate) fn note_wait(&self, time: Duration) {
+        self.lock().measures.waits.note(time.as_secs_f64());
+    }
+
+    /// A compiler ended by itself after so long.
+    pub(crate) fn note_compile(&self, time: Duration) {
+        self.lock().measures.compile_times.note(time.as_secs_f64());
+    }
+
+    /// When it began, in seconds since the Unix epoch.
+    pub(super) fn started_seconds(&self) -> f64 {
+        self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
     }
 
     /// How things are at `now`.
@@ -150,6 +210,7 @@ impl Statistics {
             longest: counts.longest.clone(),
             average_jobs,
             n_compiles,
+            measures: counts.measures.clone(),
         }
     }
 

@@ -1,0 +1,317 @@
+//! Our own pages at the port of the statistics: what they say, who gets them, and that the tools
+//! they are for can read them.
+
+mod common;
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use common::World;
+use common::daemon::{
+    Daemon, close_sending, connect, free_port, listening, listens, read_to_end, request,
+};
+use rustix::process::{Pid, Signal, kill_process};
+use support::{Kind, script, wait_until};
+
+const SOURCE: &str = "int x;\n";
+const COMMAND: &str = "gcc -c a.c -o a.o";
+const GOOD: &str = "PATH=/usr/bin exec gcc \"$@\"";
+
+/// A server with its pages, and gcc that does what the text of a shell says.
+struct Shown {
+    world: World,
+    daemon: Daemon,
+    port: u16,
+}
+
+/// An answer of HTTP.
+#[derive(Debug)]
+struct Answer {
+    code: u16,
+    head: String,
+    body: String,
+}
+
+impl Shown {
+    fn start(gcc: &str, words: &[&str]) -> Shown {
+        let world = World::new();
+        script(&world.folder("bin").join("gcc"), gcc);
+        let (jobs_port, port) = (free_port(), free_port());
+        let mut command = listening(Kind::Ours, world.path(), jobs_port);
+        command
+            .args(["--stats", "--stats-port", &port.to_string()])
+            .args(words)
+            .env("PATH", format!("{}:/usr/bin:/bin", world.folder("bin").display()));
+        let daemon = Daemon::start(&mut command, world.path(), jobs_port);
+        wait_until("the pages are there", || listens(port));
+        Shown { world, daemon, port }
+    }
+
+    #[track_caller]
+    fn page(&self, path: &str) -> String {
+        let answer = self.fetch("GET", path, "");
+        assert_eq!(answer.code, 200, "{path}: {answer:?}");
+        answer.body
+    }
+
+    fn fetch(&self, method: &str, path: &str, headers: &str) -> Answer {
+        fetch(self.port, method, path, headers)
+    }
+
+    /// One sample of `/metrics`.
+    #[track_caller]
+    fn sample(&self, name: &str) -> f64 {
+        let text = self.page("/metrics");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {name} in {text}")).parse().unwrap()
+    }
+
+    /// Jobs of every kind that need no time.
+    fn do_jobs(&self) {
+        self.daemon.ask(&request(COMMAND, SOURCE));
+        self.daemon.ask(&request("gcc -c <script>\"'&.c -o a.o", SOURCE));
+        self.daemon.ask(&request(COMMAND, "int x\n"));
+        self.daemon.ask(&request("no-such-compiler -c a.c -o a.o", SOURCE));
+        self.daemon.ask(b"GARBAGE here and no end of it");
+        let ended = |outcome| self.sample(&format!("distccd_jobs_total{{outcome=\"{outcome}\"}}"));
+        wait_until("all jobs are counted", || {
+            ["ok", "compile_error", "other", "bad_request"].map(ended) == [2.0, 1.0, 1.0, 1.0]
+        });
+    }
+}
+
+fn fetch(port: u16, method: &str, path: &str, headers: &str) -> Answer {
+    let mut stream = connect(port);
+    let text = format!("{method} {path} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n");
+    let _ = stream.write_all(text.as_bytes());
+    answer(&mut stream)
+}
+
+fn answer(stream: &mut TcpStream) -> Answer {
+    let said = String::from_utf8(read_to_end(stream)).unwrap();
+    let (head, body) = said.split_once("\r\n\r\n").unwrap_or((&said, ""));
+    let code = head.split(' ').nth(1).and_then(|code| code.parse().ok()).unwrap_or_default();
+    Answer { code, head: head.to_owned(), body: body.to_owned() }
+}
+
+/// A program of Debian's that a test needs.
+fn tool(name: &str) -> PathBuf {
+    let path = PathBuf::from("/usr/bin").join(name);
+    assert!(path.exists(), "no {name} here: `cargo xtask test` installs it");
+    path
+}
+
+/// A process that ends with the test.
+struct Background(Child);
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_server_that_serves_says_ok() {
+    let shown = Shown::start(GOOD, &[]);
+    let health = shown.fetch("GET", "/healthz", "");
+    assert_eq!((health.code, health.body.as_str()), (200, "ok\n"), "{health:?}");
+    assert!(health.head.contains("\r\nX-Content-Type-Options: nosniff"), "{health:?}");
+    let head = shown.fetch("HEAD", "/healthz", "");
+    assert_eq!((head.head, head.body.as_str()), (health.head, ""));
+}
+
+#[test]
+fn a_server_that_is_being_stopped_says_so() {
+    let mut shown = Shown::start(GOOD, &[]);
+    // A client that does not hang up keeps the server for half a second after the signal.
+    let mut client = connect(shown.daemon.port);
+    client.write_all(b"DIST00000001ARGC00000004").unwrap();
+    wait_until("the client is there", || {
+        shown.daemon.log().contains("connection from")
+            || shown.sample("distccd_connections_total") > 0.0
+    });
+    let mut asking = connect(shown.port);
+    asking.write_all(b"GET /healthz HTTP/1.1\r\n").unwrap();
+    // It is heard, as its successor is.
+    shown.page("/healthz");
+    kill_process(Pid::from_raw(shown.daemon.pid() as i32).unwrap(), Signal::TERM).unwrap();
+    let refusal = String::from_utf8_lossy(&read_to_end(&mut client)).into_owned();
+    assert!(refusal.contains("this server is being stopped"), "{refusal}");
+    asking.write_all(b"\r\n").unwrap();
+    let health = answer(&mut asking);
+    assert_eq!((health.code, health.body.as_str()), (503, "this server is being stopped\n"));
+    drop(client);
+    shown.daemon.wait();
+}
+
+#[test]
+fn a_server_whose_queue_is_full_says_so() {
+    let gcc = "read line < \"$GATE\"; PATH=/usr/bin exec gcc \"$@\"";
+    let world = World::new();
+    let gate = world.folder("gate").join("fifo");
+    assert!(Command::new("mkfifo").arg(&gate).status().unwrap().success());
+    let gcc = gcc.replace("$GATE", gate.to_str().unwrap());
+    let shown = Shown::start(&gcc, &["--jobs", "1", "--sandbox", "off", "--allow", "127.0.0.2"]);
+    let limit = shown.sample("distccd_queue_limit") as usize;
+    // No address may have the whole queue: this takes two.
+    let clients: Vec<TcpStream> = (0..=limit)
+        .map(|number| {
+            let mut client = from(1 + (number % 2) as u8, shown.daemon.port);
+            client.write_all(&request(COMMAND, SOURCE)).unwrap();
+            client
+        })
+        .collect();
+    wait_until("the queue is full", || shown.sample("distccd_jobs_waiting") as usize == limit);
+    assert_eq!(shown.sample("distccd_jobs_running"), 1.0);
+    let health = shown.fetch("GET", "/healthz", "");
+    assert_eq!(health.code, 503, "{health:?}");
+    assert_eq!(health.body, "too many jobs are waiting here already\n");
+    drop(clients);
+    wait_until("it serves again", || shown.fetch("GET", "/healthz", "").code == 200);
+}
+
+/// Connects from 127.0.0.`last` to a port.
+fn from(last: u8, port: u16) -> TcpStream {
+    use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+    use std::net::SocketAddr;
+    let end = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&end, &SocketAddr::from(([127, 0, 0, last], 0))).unwrap();
+    connect(&end, &SocketAddr::from(([127, 0, 0, 1], port))).unwrap();
+    TcpStream::from(end)
+}
+
+#[test]
+fn the_pages_can_be_looked_at_and_nothing_else() {
+    let shown = Shown::start(GOOD, &[]);
+    for path in ["/healthz", "/metrics"] {
+        for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
+            let refused = shown.fetch(method, path, "");
+            assert_eq!(refused.code, 405, "{method} {path}: {refused:?}");
+            assert!(refused.head.contains("\r\nAllow: GET, HEAD"), "{refused:?}");
+        }
+        let [whole, head] = ["GET", "HEAD"].map(|method| shown.fetch(method, path, ""));
+        assert_eq!((whole.code, head.code, head.body.as_str()), (200, 200, ""));
+        assert!(whole.head.contains(&format!("\r\nContent-Length: {}\r\n", whole.body.len())));
+    }
+    assert_eq!(shown.fetch("GET", "/api/no-such-page", "").code, 404);
+    // What is none of ours is the page of 3.4, also where the path nearly is one.
+    for path in ["/", "/metrics/", "/healthz.html", "/../metrics", "//metrics", "/no/such"] {
+        let original = fetch(shown.port, "GET", path, "");
+        assert!(original.head.contains("</distccstats>"), "{path}: {original:?}");
+    }
+}
+
+#[test]
+fn who_may_not_connect_gets_no_page() {
+    let shown = Shown::start(GOOD, &[]);
+    for path in ["/healthz", "/metrics"] {
+        let mut stranger = from(2, shown.port);
+        let _ = stranger.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes());
+        assert_eq!(read_to_end(&mut stranger), b"", "{path}");
+        assert_eq!(shown.fetch("GET", path, "").code, 200);
+    }
+    shown.daemon.wait_for_line("denied by access list");
+}
+
+#[test]
+fn a_request_may_come_in_pieces_or_not_at_all() {
+    let shown = Shown::start(GOOD, &[]);
+    let mut slow = connect(shown.port);
+    for byte in b"GET /healthz HTTP/1.1\r\n\r\n" {
+        slow.write_all(&[*byte]).unwrap();
+    }
+    assert_eq!(answer(&mut slow).body, "ok\n");
+    // Half a request is none: it gets the page of 3.4, as silence does.
+    for half in ["GET /metrics HTTP/1.1\r\n", "GET /metr", ""] {
+        for hangs_up in [true, false] {
+            let mut stream = connect(shown.port);
+            stream.write_all(half.as_bytes()).unwrap();
+            if hangs_up {
+                close_sending(&stream);
+            }
+            let said = String::from_utf8(read_to_end(&mut stream)).unwrap();
+            assert!(said.contains("</distccstats>"), "{half:?}: {said}");
+        }
+    }
+    // A head that never ends.
+    let mut endless = connect(shown.port);
+    let _ = endless.write_all(b"GET /metrics HTTP/1.1\r\n");
+    let _ = endless.write_all("a: b\r\n".repeat(10_000).as_bytes());
+    let said = String::from_utf8(read_to_end(&mut endless)).unwrap();
+    assert!(said.contains("</distccstats>"), "{said}");
+}
+
+#[test]
+fn promtool_finds_nothing_to_mend_in_the_metrics() {
+    let shown = Shown::start(GOOD, &[]);
+    shown.do_jobs();
+    let text = shown.page("/metrics");
+    let mut child = Command::new(tool("promtool"))
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    let said = String::from_utf8_lossy(&said);
+    assert!(output.status.success() && said.is_empty(), "{said}\n{text}");
+    assert!(!text.contains("script"), "{text}");
+    assert_eq!(shown.sample("distccd_connections_total"), 5.0);
+    assert_eq!(shown.sample("distccd_compile_duration_seconds_count"), 3.0);
+    assert_eq!(shown.sample("distccd_job_duration_seconds_count{outcome=\"ok\"}"), 2.0);
+    assert_eq!(shown.sample("distccd_request_size_bytes_count"), 3.0);
+}
+
+#[test]
+fn prometheus_scrapes_the_metrics() {
+    let shown = Shown::start(GOOD, &["--jobs", "7"]);
+    shown.do_jobs();
+    let port = free_port();
+    let folder = shown.world.folder("prometheus");
+    let config = folder.join("prometheus.yml");
+    let text = format!(
+        "global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}\n\
+         scrape_configs:\n- job_name: distccd\n  static_configs:\n  \
+         - targets: ['127.0.0.1:{}']\n",
+        shown.port
+    );
+    std::fs::write(&config, text).unwrap();
+    let log = std::fs::File::create(folder.join("log")).unwrap();
+    let _prometheus = Background(
+        Command::new(tool("prometheus"))
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.join("data").display()))
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .unwrap(),
+    );
+    wait_until("prometheus listens", || listens(port));
+    let value = |query: &str| {
+        let answer =
+            fetch(port, "GET", &format!("/api/v1/query?query={query}"), "Connection: close\r\n");
+        let start = answer.body.find('{')?;
+        let end = answer.body.rfind('}')?;
+        let found: serde_json::Value = serde_json::from_str(&answer.body[start..=end]).ok()?;
+        Some(found["data"]["result"][0]["value"][1].as_str()?.to_owned())
+    };
+    for (query, expected) in [
+        ("up", "1"),
+        ("distccd_slots", "7"),
+        ("distccd_jobs_total%7Boutcome=%22ok%22%7D", "2"),
+        ("sum(distccd_jobs_total)", "5"),
+        ("distccd_compile_duration_seconds_bucket%7Ble=%22%2BInf%22%7D", "3"),
+    ] {
+        wait_until(&format!("{query} is {expected}"), || value(query).as_deref() == Some(expected));
+    }
+    // It asks for the newer form, and knows from it what is a counter.
+    let kinds = fetch(port, "GET", "/api/v1/metadata?metric=distccd_jobs", "Connection: close\r\n");
+    assert!(kinds.body.contains("\"type\":\"counter\""), "{kinds:?}");
+}
