@@ -1,6 +1,7 @@
 //! Our own pages at the port of the statistics: what they say, who gets them, and that the tools
 //! they are for can read them.
 
+mod browser;
 mod common;
 
 use std::io::Write;
@@ -8,6 +9,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
+use browser::Browser;
 use common::World;
 use common::daemon::{
     Daemon, close_sending, connect, free_port, listening, listens, read_to_end, request,
@@ -186,7 +188,7 @@ fn from(last: u8, port: u16) -> TcpStream {
 #[test]
 fn the_pages_can_be_looked_at_and_nothing_else() {
     let shown = Shown::start(GOOD, &[]);
-    for path in ["/healthz", "/metrics"] {
+    for path in ["/healthz", "/metrics", "/api/status", "/dashboard"] {
         for method in ["POST", "PUT", "DELETE", "OPTIONS"] {
             let refused = shown.fetch(method, path, "");
             assert_eq!(refused.code, 405, "{method} {path}: {refused:?}");
@@ -194,7 +196,9 @@ fn the_pages_can_be_looked_at_and_nothing_else() {
         }
         let [whole, head] = ["GET", "HEAD"].map(|method| shown.fetch(method, path, ""));
         assert_eq!((whole.code, head.code, head.body.as_str()), (200, 200, ""));
-        assert!(whole.head.contains(&format!("\r\nContent-Length: {}\r\n", whole.body.len())));
+        let length = format!("\r\nContent-Length: {}\r\n", whole.body.len());
+        // Times in the status go on.
+        assert!(path == "/api/status" || whole.head.contains(&length), "{whole:?}");
     }
     assert_eq!(shown.fetch("GET", "/api/no-such-page", "").code, 404);
     // What is none of ours is the page of 3.4, also where the path nearly is one.
@@ -207,7 +211,7 @@ fn the_pages_can_be_looked_at_and_nothing_else() {
 #[test]
 fn who_may_not_connect_gets_no_page() {
     let shown = Shown::start(GOOD, &[]);
-    for path in ["/healthz", "/metrics"] {
+    for path in ["/healthz", "/metrics", "/api/status", "/dashboard"] {
         let mut stranger = from(2, shown.port);
         let _ = stranger.write_all(format!("GET {path} HTTP/1.1\r\n\r\n").as_bytes());
         assert_eq!(read_to_end(&mut stranger), b"", "{path}");
@@ -314,4 +318,155 @@ fn prometheus_scrapes_the_metrics() {
     // It asks for the newer form, and knows from it what is a counter.
     let kinds = fetch(port, "GET", "/api/v1/metadata?metric=distccd_jobs", "Connection: close\r\n");
     assert!(kinds.body.contains("\"type\":\"counter\""), "{kinds:?}");
+}
+
+/// What a hostile client calls its file.
+const HOSTILE: &str =
+    "<script>document.title='x'</script><img\tsrc=x\tonerror=document.title='x'>\"'&\u{1}.c";
+
+impl Shown {
+    #[track_caller]
+    fn status(&self) -> serde_json::Value {
+        serde_json::from_str(&self.page("/api/status")).unwrap()
+    }
+
+    /// A server with a job at work, one that waits, and some that ended.
+    fn busy(gate: &std::path::Path) -> Shown {
+        assert!(Command::new("mkfifo").arg(gate).status().unwrap().success());
+        let gcc = format!("case \" $* \" in *-O3*) read line < {};; esac\n{GOOD}", gate.display());
+        let shown =
+            Shown::start(&gcc, &["--jobs", "1", "--sandbox", "off", "--allow", "127.0.0.2"]);
+        shown.do_jobs();
+        shown
+    }
+
+    fn begin(&self, last: u8, input: &str) -> TcpStream {
+        let mut client = from(last, self.daemon.port);
+        client.write_all(&request(&format!("gcc -O3 -c {input} -o a.o"), SOURCE)).unwrap();
+        client
+    }
+}
+
+#[test]
+fn the_status_tells_what_runs_and_what_was_refused() {
+    let world = World::new();
+    let shown = Shown::busy(&world.folder("gate").join("fifo"));
+    let _first = shown.begin(1, HOSTILE);
+    wait_until("the first compiles", || shown.status()["slots"]["running"] == 1);
+    let _second = shown.begin(2, "second.c");
+    wait_until("the second waits", || shown.status()["queue"]["waiting"] == 1);
+    let status = shown.status();
+    let jobs = &status["jobs"];
+    assert_eq!((&jobs[0]["phase"], &jobs[0]["compiler"]), (&"compile".into(), &"gcc".into()));
+    assert_eq!(jobs[0]["file"], HOSTILE);
+    assert!(jobs[0]["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{status}");
+    assert_eq!((&jobs[1]["phase"], &jobs[1]["file"]), (&"wait".into(), &"second.c".into()));
+    assert!(jobs[1]["client"].as_str().unwrap().starts_with("127.0.0.2:"), "{status}");
+    assert_eq!((&status["jobs_here"], &jobs[2]), (&2.into(), &serde_json::Value::Null));
+    assert_eq!(status["slots"], serde_json::json!({ "total": 1, "running": 1 }));
+    assert_eq!(status["health"], serde_json::json!({ "ok": true, "reason": null }));
+    assert_eq!(
+        (&status["sandbox"], &status["limits"]["job_lifetime_seconds"]),
+        (&"off".into(), &serde_json::Value::Null)
+    );
+    let counted = &status["counters"]["jobs"];
+    assert_eq!(
+        (&counted["ok"], &counted["compile_error"], &counted["other"]),
+        (&2.into(), &1.into(), &1.into())
+    );
+    let minutes = status["history"].as_array().unwrap();
+    let n_ok: u64 = minutes.iter().map(|minute| minute["jobs"]["ok"].as_u64().unwrap()).sum();
+    assert!(minutes.len() <= 60 && n_ok == 2, "{status}");
+    let refusals = status["refusals"].as_array().unwrap();
+    assert_eq!(refusals.len(), 2, "{status}");
+    let reasons: Vec<&str> = refusals.iter().map(|one| one["reason"].as_str().unwrap()).collect();
+    assert!(reasons[1].contains("`no-such-compiler` is not allowed here"), "{reasons:?}");
+    assert_eq!((&refusals[1]["client"], &refusals[1]["count"]), (&"127.0.0.1".into(), &1.into()));
+    // The same again is not another.
+    shown.daemon.ask(&request("no-such-compiler -c b.c -o b.o", SOURCE));
+    wait_until("it is counted", || shown.status()["refusals"][0]["count"] == 2);
+    assert_eq!(shown.status()["refusals"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn the_status_tells_which_compilers_may_run() {
+    let shown = Shown::start(GOOD, &[]);
+    let named = |name: &str| {
+        let status = shown.status();
+        let known = status["compilers"].as_array()?.iter().find(|known| known["name"] == name);
+        known.cloned()
+    };
+    wait_until("gcc is known", || named("gcc").is_some());
+    assert_eq!(named("gcc").unwrap()["family"], "GCC");
+    assert!(shown.page("/metrics").contains("\ndistccd_compiler_info{family=\"GCC\",target="));
+}
+
+#[test]
+fn a_browser_gets_the_page_for_people_and_tools_that_of_the_original() {
+    let shown = Shown::start(GOOD, &[]);
+    let html = "Accept: text/html,application/xhtml+xml,*/*;q=0.8\r\n";
+    let page = shown.fetch("GET", "/", html);
+    assert!(page.body.starts_with("<!DOCTYPE html>"), "{page:?}");
+    assert_eq!(page.body, shown.page("/dashboard"));
+    let policy = "\r\nContent-Security-Policy: default-src 'none'; style-src 'sha256-";
+    assert!(page.head.contains(policy) && !page.head.contains("unsafe"), "{}", page.head);
+    for headers in ["", "Accept: */*\r\n", "Accept: text/plain, text/html;q=0\r\n"] {
+        assert!(shown.fetch("GET", "/", headers).head.contains("</distccstats>"), "{headers}");
+    }
+    assert!(shown.fetch("POST", "/", html).head.contains("</distccstats>"));
+}
+
+#[test]
+fn the_page_shows_in_a_browser_what_the_status_says() {
+    let world = World::new();
+    let shown = Shown::busy(&world.folder("gate").join("fifo"));
+    let _first = shown.begin(1, HOSTILE);
+    let _second = shown.begin(2, &format!("{}.c", "long".repeat(40)));
+    wait_until("one compiles and one waits", || {
+        let status = shown.status();
+        status["slots"]["running"] == 1 && status["queue"]["waiting"] == 1
+    });
+    wait_until("compilers are known", || shown.status()["compilers"].is_array());
+    let status = shown.status();
+    let mut browser = Browser::start(&tool("chromium"), &world.folder("browser"));
+    for (scheme, back) in [("light", "rgb(246, 247, 249)"), ("dark", "rgb(20, 23, 27)")] {
+        browser.visit(&format!("http://127.0.0.1:{}/", shown.port), 360, scheme);
+        browser.wait_for("document.body.dataset.state === 'shown'");
+        let text = |browser: &mut Browser, id: &str| {
+            browser.evaluate(&format!("document.getElementById('{id}').textContent"))
+        };
+        for (id, expected) in [
+            ("health", "serving".to_owned()),
+            ("running", "1 of 1".to_owned()),
+            ("waiting", format!("1 of {}", status["queue"]["limit"])),
+            ("connections", status["counters"]["connections"].to_string()),
+            ("jobs-ok", status["counters"]["jobs"]["ok"].to_string()),
+            ("jobs-compile_error", status["counters"]["jobs"]["compile_error"].to_string()),
+            ("jobs-other", status["counters"]["jobs"]["other"].to_string()),
+            ("jobs-bad_request", status["counters"]["jobs"]["bad_request"].to_string()),
+        ] {
+            assert_eq!(text(&mut browser, id), expected, "{id}");
+        }
+        // A name is text, whatever it looks like.
+        let cell = "document.querySelector('#jobs tbody td:nth-child(2) span').textContent";
+        assert_eq!(browser.evaluate(cell), HOSTILE);
+        assert_eq!(browser.evaluate("document.title"), "distccd");
+        assert_eq!(browser.evaluate("document.querySelectorAll('script, img').length"), 1);
+        assert_eq!(browser.evaluate("document.querySelectorAll('#refusals tbody tr').length"), 2);
+        assert!(
+            text(&mut browser, "hour-text")
+                .to_string()
+                .contains("In the hour: 2 compiled, 1 failed, 2 refused")
+        );
+        let n_bars = browser.evaluate("document.querySelectorAll('#hour rect').length");
+        assert!(n_bars.as_u64().unwrap() >= 3, "{n_bars}");
+        let wide = browser.evaluate("document.documentElement.scrollWidth - window.innerWidth");
+        assert_eq!((browser.evaluate("window.innerWidth"), wide), (360.into(), 0.into()));
+        let color = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+        assert_eq!(color, back, "{scheme}");
+    }
+    // It follows what happens.
+    shown.daemon.ask(b"GARBAGE here and no end of it");
+    browser.wait_for("document.getElementById('jobs-bad_request').textContent === '2'");
+    assert_eq!(browser.complaints(), Vec::<String>::new());
 }

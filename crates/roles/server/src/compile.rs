@@ -32,6 +32,7 @@ use crate::memory::{Admitted, free_bytes};
 use crate::refusal::Refusal;
 use crate::restored::{self, Layout};
 use crate::slots::{Asked, Slot};
+use crate::stats::Phase;
 use crate::tree::{LaidOut, lay_out, lay_out_as_original};
 use crate::whitelist::Allowed;
 
@@ -99,6 +100,7 @@ impl<'a> Conversation<'a> {
         let stderr = write(&folder.path().join("stderr"))?;
         reserve(&stderr).map_err(|error| failed("could not write a temporary file", &error))?;
         let begin = Instant::now();
+        self.spot.go_on(Phase::Waiting, begin);
         let _slot = self.wait_for_slot()?;
         let _memory = self.wait_for_memory()?;
         self.context.statistics.note_wait(begin.elapsed());
@@ -115,6 +117,7 @@ impl<'a> Conversation<'a> {
             stderr,
         };
         let begin = Instant::now();
+        self.spot.go_on(Phase::Compiling, begin);
         let status = self.watch(run)?;
         self.context.statistics.note_compile(begin.elapsed());
         let told = format!("{} {}", self.told.compiler, self.told.input);

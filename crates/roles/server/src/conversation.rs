@@ -20,6 +20,7 @@ use crate::job::{output_name, received};
 use crate::log::Level;
 use crate::pace::{Pace, ReplyPatience};
 use crate::refusal::Refusal;
+use crate::stats::{Phase, Spot};
 use crate::whitelist::Allowed;
 
 /// How much is read at once.
@@ -81,6 +82,8 @@ pub(crate) struct Conversation<'a> {
     pub(crate) connection: Connection,
     pub(crate) decoder: RequestDecoder,
     pub(crate) told: Told,
+    /// For those who watch.
+    pub(crate) spot: Spot<'a>,
     pub(crate) n_extra_bytes: usize,
 }
 
@@ -99,6 +102,7 @@ impl<'a> Conversation<'a> {
         let bytes = reply
             .encode(version)
             .map_err(|error| Failure::Refused(Refusal::new(Exit::FAILED, error.to_string(), "")))?;
+        self.spot.go_on(Phase::Sending, Instant::now());
         self.send(&bytes).map_err(|error| Failure::Gone(format!("sending the object: {error}")))?;
         self.context.statistics.note_reply(bytes.len());
         self.context.log.write(Level::Info, "", "job complete");
@@ -193,6 +197,7 @@ impl<'a> Conversation<'a> {
         }
         let words: Vec<OsString> = command.into_iter().map(OsString::from_vec).collect();
         self.told.compiler = words[0].to_string_lossy().into_owned();
+        self.spot.name(&self.told.compiler, "");
         let peer = self.connection.peer().map(|peer| peer.ip());
         let compiler = self.context.whitelist.find(&words, peer).map_err(|denied| {
             let is_marked = WantedCompiler::of_command(&words).is_some();
@@ -221,6 +226,7 @@ impl<'a> Conversation<'a> {
             )));
         }
         self.told.input = job.input_name().to_string_lossy().into_owned();
+        self.spot.name(&self.told.compiler, &self.told.input);
         let output = output_name(&words).unwrap_or_default().to_string_lossy();
         let text = format!("compile from {} to {output}", self.told.input);
         self.context.log.write(Level::Info, "", &text);

@@ -30,12 +30,15 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         connection,
         decoder: RequestDecoder::new(context.limits),
         told: Told::default(),
+        spot: context.statistics.note_present(&client, start),
         n_extra_bytes: 0,
     };
     if let Some(peer) = peer.filter(|peer| !context.access.lets_in(peer.ip())) {
         context.log.write(Level::Error, "dcc_check_client", &denied(peer));
         context.statistics.note_denied();
-        return conversation.turn_away(&Refusal::access_denied(peer.ip()));
+        let refusal = Refusal::access_denied(peer.ip());
+        note_refusal(context, Some(peer), &refusal);
+        return conversation.turn_away(&refusal);
     }
     let (outcome, status, exit) = match conversation.run() {
         Ok(status) if status.is_success() => (Outcome::CompileOk, status, Exit::SUCCESS),
@@ -49,6 +52,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         }
         Err(Failure::Silent(refusal)) => {
             context.log.write(Level::Info, "serve", &format!("{client}: {refusal}"));
+            note_refusal(context, peer, &refusal);
             conversation.tell(&refusal);
             (Outcome::ClientDisconnected, WaitStatus(0), refusal.exit)
         }
@@ -60,6 +64,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         }
         Err(Failure::Refused(refusal)) => {
             context.log.write(Level::Warning, "serve", &format!("{client}: {refusal}"));
+            note_refusal(context, peer, &refusal);
             conversation.tell(&refusal);
             (Outcome::of_refusal(refusal.exit), WaitStatus(0), refusal.exit)
         }
@@ -79,6 +84,12 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         conversation.part(exit);
     }
     exit
+}
+
+/// Remembers a refusal for those who watch.
+pub(crate) fn note_refusal(context: &Context, peer: Option<SocketAddr>, refusal: &Refusal) {
+    let client = peer.map(|peer| peer.ip().to_canonical().to_string()).unwrap_or_default();
+    context.statistics.note_refusal(&client, refusal, Instant::now());
 }
 
 /// What the log says of a client that may not connect.

@@ -46,6 +46,14 @@ pub(crate) struct Allowed {
     pub(crate) name: OsString,
 }
 
+/// A compiler that may run, and what it says of itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    /// A name by which it may run.
+    pub(crate) name: String,
+    pub(crate) about: About,
+}
+
 /// Why a compiler does not run.
 #[derive(Debug)]
 pub(crate) enum Denied {
@@ -352,6 +360,20 @@ impl Whitelist {
         gccs.sort_unstable();
         gccs.dedup();
         gccs
+    }
+
+    /// The compilers that may run and say what they are, by their names.
+    pub(crate) fn known(&self) -> Vec<Known> {
+        let mut known: Vec<Known> = self
+            .listed()
+            .into_iter()
+            .filter_map(|(name, compiler)| {
+                let about = self.about(&compiler).ok()?;
+                Some(Known { name, about })
+            })
+            .collect();
+        known.sort_by(|one, other| one.name.cmp(&other.name));
+        known
     }
 
     /// Where the compilers live that may run, beside the folders of `PATH`; none is started for it.

@@ -193,7 +193,9 @@ impl Reception {
             context.log.write(Level::Error, "dcc_check_client", &job::denied(peer));
             context.statistics.note_accepted();
             context.statistics.note_denied();
-            return self.door.turn_away(stream, Refusal::access_denied(peer.ip()));
+            let refusal = Refusal::access_denied(peer.ip());
+            job::note_refusal(context, Some(peer), &refusal);
+            return self.door.turn_away(stream, refusal);
         }
         let place = match self.connections.enter(Some(peer.ip())) {
             Ok(place) => place,
@@ -233,6 +235,7 @@ impl Reception {
     fn turn_away(&mut self, context: &Context, stream: TcpStream, refusal: Refusal) {
         context.statistics.note_accepted();
         context.statistics.note_job(Outcome::Overloaded, Duration::ZERO, "", "", Instant::now());
+        job::note_refusal(context, stream.peer_addr().ok(), &refusal);
         self.n_turned_away += 1;
         if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {
             let text = format!("{refusal}; {} turned away", self.n_turned_away);

@@ -4,7 +4,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::histogram::{BYTES, Histogram, SECONDS};
+use super::history::{History, Minute};
+use super::present::{Floor, Spot};
+use super::refused::{Refusals, Refused};
 use crate::outcome::Outcome;
+use crate::refusal::Refusal;
 
 /// Ends of jobs are counted by so long a step. Source: observed on distcc 3.4.
 const STEP: Duration = Duration::from_secs(3);
@@ -29,6 +33,8 @@ pub(crate) struct Statistics {
     start: Instant,
     /// The same by the clock on the wall.
     started: SystemTime,
+    /// The jobs that are here.
+    pub(super) floor: Floor,
     counts: Mutex<Counts>,
 }
 
@@ -103,6 +109,8 @@ struct Counts {
     n_by_outcome: [u64; Outcome::ALL.len()],
     longest: Option<LongestJob>,
     measures: Measures,
+    refusals: Refusals,
+    history: History,
     /// The steps of the last quarter of an hour; number `n` stands at `n % N_STEPS`.
     steps: Vec<Step>,
 }
@@ -125,9 +133,16 @@ impl Statistics {
             n_by_outcome: Default::default(),
             longest: None,
             measures: Measures::new(),
+            refusals: Refusals::default(),
+            history: History::new(),
             steps: vec![Step::default(); N_STEPS],
         };
-        Statistics { start: now, started: SystemTime::now(), counts: Mutex::new(counts) }
+        Statistics {
+            start: now,
+            started: SystemTime::now(),
+            floor: Floor::default(),
+            counts: Mutex::new(counts),
+        }
     }
 
     /// A client connected.
@@ -152,6 +167,7 @@ impl Statistics {
         let end = now.saturating_duration_since(self.start);
         let mut counts = self.lock();
         counts.n_by_outcome[outcome as usize] += 1;
+        counts.history.note(outcome, end);
         counts.measures.job_times[outcome as usize].note(time.as_secs_f64());
         if matches!(outcome, Outcome::CompileOk | Outcome::CompileError) {
             counts.step(number(end)).n_compiles += 1;
@@ -165,6 +181,28 @@ impl Statistics {
             let (compiler, input) = (clipped(compiler), clipped(input));
             counts.longest = Some(LongestJob { time, compiler, input });
         }
+    }
+
+    /// A job is here, for as long as the answer is kept.
+    pub(crate) fn note_present(&self, client: &str, now: Instant) -> Spot<'_> {
+        self.floor.enter(client, now)
+    }
+
+    /// A client, by its address, hears why not.
+    pub(crate) fn note_refusal(&self, client: &str, refusal: &Refusal, now: Instant) {
+        self.lock().refusals.note(client, refusal, now);
+    }
+
+    /// The last refusals, the newest first, and the last hour.
+    pub(super) fn recent(&self, now: Instant) -> (Vec<Refused>, Vec<Minute>) {
+        let age = self.age(now);
+        let counts = self.lock();
+        (counts.refusals.0.iter().cloned().collect(), counts.history.minutes(age))
+    }
+
+    /// How long ago it began.
+    pub(super) fn age(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.start)
     }
 
     /// A request is here with all that it brought.

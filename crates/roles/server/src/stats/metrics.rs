@@ -4,6 +4,7 @@
 //! a client says becomes one.
 
 use std::fmt::{Error, Write as _};
+use std::sync::Arc;
 use std::time::Instant;
 
 use prometheus_client::collector::Collector;
@@ -12,11 +13,13 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::compilers::Compilers;
 use super::counters::Snapshot;
 use super::histogram::Histogram;
 use super::machine::Machine;
 use crate::Context;
 use crate::outcome::Outcome;
+use crate::whitelist::Known;
 
 /// All there is to tell, at one moment.
 #[derive(Debug)]
@@ -31,10 +34,17 @@ struct Scrape {
     free_bytes: u64,
     load: f64,
     started: f64,
+    /// Family, target and version of compilers that may run, each once.
+    compilers: Vec<[String; 3]>,
 }
 
 /// The page in the OpenMetrics text format 1.0.
-pub(super) fn text(context: &Context, machine: &Machine, now: Instant) -> String {
+pub(super) fn text(
+    context: &Arc<Context>,
+    compilers: &Compilers,
+    machine: &Machine,
+    now: Instant,
+) -> String {
     let (n_running, n_waiting) = context.slots.in_use();
     let scrape = Scrape {
         statistics: context.statistics.snapshot(now),
@@ -47,8 +57,19 @@ pub(super) fn text(context: &Context, machine: &Machine, now: Instant) -> String
         free_bytes: machine.free_megabytes << 20,
         load: machine.load[0],
         started: context.statistics.started_seconds(),
+        compilers: kinds(compilers.known(context, now).unwrap_or_default()),
     };
     encoded(scrape)
+}
+
+fn kinds(known: Vec<Known>) -> Vec<[String; 3]> {
+    let kind = |known: Known| {
+        [known.about.family.name().to_owned(), known.about.target, known.about.version]
+    };
+    let mut kinds: Vec<[String; 3]> = known.into_iter().map(kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    kinds
 }
 
 fn encoded(scrape: Scrape) -> String {
@@ -152,6 +173,14 @@ impl Collector for Scrape {
             "How compilers are kept apart from this machine",
             ("level", self.sandbox),
         )?;
+        let help = "Kinds of compilers that may run here";
+        pen.metric("distccd_compiler_info", help, None, MetricType::Gauge, |metric| {
+            self.compilers.iter().try_for_each(|[family, target, version]| {
+                let labels = [("family", family), ("target", target), ("version", version)]
+                    .map(|(name, value)| (name, value.as_str()));
+                metric.encode_family(&labels)?.encode_gauge(&1_u64)
+            })
+        })?;
         pen.gauge(
             "distccd_start_time",
             "When the server started, since the Unix epoch",
@@ -247,6 +276,7 @@ mod tests {
             free_bytes: 1 << 40,
             load: 0.5,
             started: 1_700_000_000.25,
+            compilers: vec![["gcc", "x\"y", "12"].map(str::to_owned)],
         }
     }
 

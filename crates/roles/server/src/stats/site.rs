@@ -5,14 +5,16 @@ use std::time::Instant;
 
 use web::{Method, Request, Response, Status};
 
+use super::compilers::Compilers;
 use super::machine::Observer;
-use super::{health, metrics, page};
+use super::{dashboard, health, metrics, page, status};
 use crate::Context;
 
 /// The pages of a server.
 pub(super) struct Site {
     context: Arc<Context>,
     observer: Observer,
+    compilers: Compilers,
 }
 
 /// The media type of the newer form of `/metrics`, which who knows it asks for.
@@ -20,7 +22,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text";
 
 impl Site {
     pub(super) fn new(context: Arc<Context>, observer: Observer) -> Site {
-        Site { context, observer }
+        Site { context, observer, compilers: Compilers::default() }
     }
 
     /// Looks at the disks if it is time to; to be called now and then.
@@ -51,7 +53,7 @@ impl Site {
             },
             Place::Metrics => {
                 let machine = self.observer.look(now);
-                let text = metrics::text(&self.context, &machine, now);
+                let text = metrics::text(&self.context, &self.compilers, &machine, now);
                 if request.names_type(OPEN_METRICS) {
                     let media_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
                     Response::new(Status::Ok, media_type, text)
@@ -60,6 +62,12 @@ impl Site {
                     Response::new(Status::Ok, media_type, metrics::in_older_form(&text))
                 }
             }
+            Place::Status => {
+                let machine = self.observer.look(now);
+                let text = status::text(&self.context, &self.compilers, &machine, now);
+                Response::new(Status::Ok, "application/json", text)
+            }
+            Place::Dashboard => dashboard::page(),
             Place::Nowhere => Response::line(Status::NotFound, "there is no such page"),
         }
     }
@@ -79,6 +87,8 @@ impl Site {
 enum Place {
     Health,
     Metrics,
+    Status,
+    Dashboard,
     /// Where we may have a page one day.
     Nowhere,
 }
@@ -89,6 +99,12 @@ impl Place {
         match request.path.as_str() {
             "/healthz" => Some(Place::Health),
             "/metrics" => Some(Place::Metrics),
+            "/api/status" => Some(Place::Status),
+            "/dashboard" => Some(Place::Dashboard),
+            // Browsers name the type; tools that read the page of 3.4 do not.
+            "/" if request.method != Method::Other && request.names_type("text/html") => {
+                Some(Place::Dashboard)
+            }
             path if path.starts_with("/api/") => Some(Place::Nowhere),
             _ => None,
         }
