@@ -46,6 +46,29 @@ fn come_and_stay(stand: &Stand) -> Result<()> {
     ask(stand, b"GET / HTTP/1.0\r\n\r\n")
 }
 
+/// Half a request each, for a page that takes more work than 3.4's.
+fn ask_half_and_stay(stand: &Stand) -> Result<()> {
+    let mut guests = Vec::with_capacity(N_CLIENTS);
+    for _ in 0..N_CLIENTS {
+        let mut guest = connect(stand)?;
+        // It may have been hung up on already.
+        let _ = guest.write_all(b"GET /api/status HTTP/1.1\r\n");
+        guests.push(guest);
+    }
+    ask(stand, b"GET / HTTP/1.0\r\n\r\n")
+}
+
+/// A page for each that nobody reads.
+fn ask_and_do_not_read(stand: &Stand) -> Result<()> {
+    let mut guests = Vec::with_capacity(N_CLIENTS);
+    for _ in 0..N_CLIENTS {
+        let mut guest = connect(stand)?;
+        let _ = guest.write_all(b"GET /dashboard HTTP/1.1\r\n\r\n");
+        guests.push(guest);
+    }
+    ask(stand, b"GET / HTTP/1.0\r\n\r\n")
+}
+
 pub(crate) fn cases() -> Vec<Case> {
     vec![
         Case::new("stats::nothing", |stand| ask(stand, b"")),
@@ -55,6 +78,8 @@ pub(crate) fn cases() -> Vec<Case> {
             ask(stand, b"GET /../../../../etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n")
         }),
         Case::new("stats::a_job", |stand| ask(stand, b"DIST00000001ARGC00000001ARGV00000002sh")),
+        Case::new("stats::half_requests_that_stay", ask_half_and_stay),
+        Case::new("stats::pages_that_nobody_reads", ask_and_do_not_read),
         Case::new("stats::clients_that_break", come_and_break),
         Case::new("stats::clients_that_stay", come_and_stay),
     ]

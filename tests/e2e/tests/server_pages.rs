@@ -252,6 +252,7 @@ fn a_request_may_come_in_pieces_or_not_at_all() {
 fn promtool_finds_nothing_to_mend_in_the_metrics() {
     let shown = Shown::start(GOOD, &[]);
     shown.do_jobs();
+    wait_until("compilers are known", || shown.page("/metrics").contains("distccd_compiler_info{"));
     let text = shown.page("/metrics");
     let mut child = Command::new(tool("promtool"))
         .args(["check", "metrics"])
@@ -353,14 +354,17 @@ fn the_status_tells_what_runs_and_what_was_refused() {
     let shown = Shown::busy(&world.folder("gate").join("fifo"));
     let _first = shown.begin(1, HOSTILE);
     wait_until("the first compiles", || shown.status()["slots"]["running"] == 1);
-    let _second = shown.begin(2, "second.c");
+    let mut second = from(2, shown.daemon.port);
+    let mut job = request("gcc -O3 -c sec@nd.c -o a.o", SOURCE);
+    job.iter_mut().filter(|byte| **byte == b'@').for_each(|byte| *byte = 0xff);
+    second.write_all(&job).unwrap();
     wait_until("the second waits", || shown.status()["queue"]["waiting"] == 1);
     let status = shown.status();
     let jobs = &status["jobs"];
     assert_eq!((&jobs[0]["phase"], &jobs[0]["compiler"]), (&"compile".into(), &"gcc".into()));
     assert_eq!(jobs[0]["file"], HOSTILE);
     assert!(jobs[0]["client"].as_str().unwrap().starts_with("127.0.0.1:"), "{status}");
-    assert_eq!((&jobs[1]["phase"], &jobs[1]["file"]), (&"wait".into(), &"second.c".into()));
+    assert_eq!((&jobs[1]["phase"], &jobs[1]["file"]), (&"wait".into(), &"sec\u{fffd}nd.c".into()));
     assert!(jobs[1]["client"].as_str().unwrap().starts_with("127.0.0.2:"), "{status}");
     assert_eq!((&status["jobs_here"], &jobs[2]), (&2.into(), &serde_json::Value::Null));
     assert_eq!(status["slots"], serde_json::json!({ "total": 1, "running": 1 }));
@@ -421,11 +425,9 @@ fn the_page_shows_in_a_browser_what_the_status_says() {
     let world = World::new();
     let shown = Shown::busy(&world.folder("gate").join("fifo"));
     let _first = shown.begin(1, HOSTILE);
+    wait_until("the first compiles", || shown.status()["slots"]["running"] == 1);
     let _second = shown.begin(2, &format!("{}.c", "long".repeat(40)));
-    wait_until("one compiles and one waits", || {
-        let status = shown.status();
-        status["slots"]["running"] == 1 && status["queue"]["waiting"] == 1
-    });
+    wait_until("the second waits", || shown.status()["queue"]["waiting"] == 1);
     wait_until("compilers are known", || shown.status()["compilers"].is_array());
     let status = shown.status();
     let mut browser = Browser::start(&tool("chromium"), &world.folder("browser"));
