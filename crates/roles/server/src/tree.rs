@@ -8,6 +8,7 @@ mod below;
 mod ground;
 mod layout;
 mod original;
+mod walk;
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;

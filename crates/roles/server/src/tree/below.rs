@@ -13,10 +13,11 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
+use super::walk;
 use crate::bounds::MOST_TREE_FOLDERS;
 
 /// What a folder is opened for: to stand on.
-const FOLDER: OFlags =
+pub(super) const FOLDER: OFlags =
     OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// How many links one way may lead through whose ends are not there yet.
@@ -128,6 +129,7 @@ impl Below {
         loop {
             match openat2(&self.root, name, flags, Mode::empty(), rules) {
                 Err(Errno::INTR | Errno::AGAIN) => {}
+                Err(Errno::NOSYS) => return walk::open_in_root(&self.root, name, flags),
                 opened => return opened,
             }
         }
@@ -146,7 +148,7 @@ fn make_folder(at: &OwnedFd, name: &OsStr, n_made: &mut usize) -> io::Result<()>
     }
 }
 
-fn parts(name: &Path) -> impl Iterator<Item = &OsStr> {
+pub(super) fn parts(name: &Path) -> impl Iterator<Item = &OsStr> {
     name.components().filter_map(|part| match part {
         Component::Normal(part) => Some(part),
         Component::ParentDir => Some(OsStr::new("..")),
