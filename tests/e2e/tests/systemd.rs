@@ -1,15 +1,17 @@
-//! The units that we ship, under a real systemd: process 1 of namespaces that the test makes, as root.
+//! The units that we ship, under a real systemd, in a machine that the test makes, as root.
 //! And what a server does with sockets and readiness without it.
 
 mod common;
 
 use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::ops::Deref;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use common::daemon::{Daemon, ask, connect, distccd, free_port, listens, read_to_end, request};
-use common::{Ran, World, finish};
-use rustix::process::{Pid, Signal, kill_process};
+use common::{World, finish};
+use machine::Machine;
+use rustix::process::Signal;
 use support::{Kind, program, wait_until};
 
 const SOURCE: &str = "int x;\n";
@@ -19,20 +21,24 @@ fn units() -> PathBuf {
     support::workspace().join("packaging/systemd")
 }
 
-/// A systemd with our units. Dropping it ends it with all its services.
+/// A machine with our units, and what is tested by them.
 struct Systemd {
-    world: World,
-    unshare: Child,
-    pid: u32,
-    group: PathBuf,
+    machine: Machine,
+    /// What the machine has as `/test`.
+    _files: World,
 }
+
+/// Puts our files, in place of those that this machine has.
+const PREPARE: &str = "mkdir -p \"$root/etc/conf.d\"\n\
+                       cp \"$root/test/units/\"* \"$root/etc/systemd/system/\"\n\
+                       cp \"$root/test/conf.d/\"* \"$root/etc/conf.d/\"\n\
+                       mount --bind \"$root/test/distccd\" \"$root/usr/bin/distccd\"\n";
 
 impl Systemd {
     /// Starts it, with files for `/etc/conf.d`, and more units.
     fn start(settings: &[(&str, &str)], more_units: &[(&str, &str)]) -> Systemd {
-        assert!(rustix::process::geteuid().is_root(), "a systemd of one's own needs root");
         let world = World::new();
-        for folder in ["root", "files", "files/units", "files/conf.d"] {
+        for folder in ["files", "files/units", "files/conf.d"] {
             let _ = world.folder(folder);
         }
         let files = world.path().join("files");
@@ -45,65 +51,11 @@ impl Systemd {
         for (name, text) in settings {
             std::fs::write(files.join("conf.d").join(name), text).unwrap();
         }
-        std::fs::copy(program("distccd"), files.join("distccd")).unwrap();
-        let console = world.path().join("console");
-        let console_file = std::fs::File::create(&console).unwrap();
-        let group = own_group();
-        let script = format!(
-            "echo $$ > {}/cgroup.procs && exec unshare --mount --pid --fork --kill-child --cgroup \
-             --uts --ipc --net bash {} {} {} {}",
-            group.display(),
-            support::workspace().join("tests/e2e/tests/common/systemd.sh").display(),
-            world.path().join("root").display(),
-            console.display(),
-            files.display(),
-        );
-        let unshare = Command::new("setsid")
-            .args(["sh", "-c", &script])
-            .stdin(Stdio::null())
-            .stdout(console_file.try_clone().unwrap())
-            .stderr(console_file)
-            .spawn()
-            .unwrap();
-        let mut systemd = Systemd { world, unshare, pid: 0, group };
-        wait_until("systemd is process 1", || {
-            let ended = systemd.unshare.try_wait().unwrap();
-            assert_eq!(ended, None, "{}", systemd.console());
-            systemd.pid = first_child(systemd.unshare.id()).unwrap_or(0);
-            let name = std::fs::read_to_string(format!("/proc/{}/comm", systemd.pid));
-            name.is_ok_and(|name| name == "systemd\n")
-        });
-        wait_until("systemd has started", || {
-            systemd.run("systemctl is-active test.target").stdout == "active\n"
-        });
-        systemd
-    }
-
-    fn console(&self) -> String {
-        let text = std::fs::read(self.world.path().join("console")).unwrap_or_default();
-        String::from_utf8_lossy(&text).into_owned()
-    }
-
-    /// Runs a shell's command in it.
-    fn run(&self, command: &str) -> Ran {
-        let target = self.pid.to_string();
-        let words = ["--target", &target, "--all", "env", "-i"];
-        let mut nsenter = Command::new("nsenter");
-        nsenter.args(words).args(["PATH=/usr/bin:/bin:/usr/sbin", "LC_ALL=C.UTF-8"]);
-        finish(nsenter.args(["sh", "-c", command]))
-    }
-
-    /// The same, which has to succeed.
-    #[track_caller]
-    fn must(&self, command: &str) -> String {
-        let ran = self.run(command);
-        let said = format!("{command}: {}\n{}{}", ran.code, ran.stdout, ran.stderr);
-        assert_eq!(ran.code, 0, "{said}\n{}", self.journal());
-        ran.stdout
-    }
-
-    fn journal(&self) -> String {
-        self.run("journalctl --sync; journalctl --no-pager --output=cat").stdout
+        for name in ["distccd", "distcc", "distcc-agent"] {
+            std::fs::copy(program(name), files.join(name)).unwrap();
+        }
+        let machine = Machine::start(&files, PREPARE, &[]);
+        Systemd { machine, _files: world }
     }
 
     #[track_caller]
@@ -111,72 +63,25 @@ impl Systemd {
         wait_until(&format!("the journal has `{text}`"), || self.journal().contains(text));
     }
 
-    /// A compile by a client in there, which has to be done by the server at `port`.
+    /// Compiles by a client in there, which have to be done by the server at `port`: plain, and in pump
+    /// mode.
     #[track_caller]
     fn compile(&self, port: u16) {
-        let client = program("distcc");
-        std::fs::copy(&client, self.world.path().join("files/distcc")).unwrap();
-        self.must(&format!(
-            "cd /tmp && echo 'int x;' > a.c && DISTCC_DIR=/tmp/state DISTCC_FALLBACK=0 \
-             DISTCC_HOSTS=127.0.0.1:{port} /test/distcc gcc -c a.c -o a.o && test -s a.o"
-        ));
+        for mode in [",plain", ""] {
+            self.must(&format!(
+                "cd /tmp && rm -f a.o && echo 'int x;' > a.c && DISTCC_DIR=/tmp/state DISTCC_FALLBACK=0 \
+                 DISTCC_HOSTS=127.0.0.1:{port}{mode} /test/distcc gcc -c a.c -o a.o && test -s a.o"
+            ));
+        }
     }
 }
 
-impl Drop for Systemd {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            eprintln!("{}\n{}", self.console(), self.journal());
-        }
-        // Process 1 takes all others of its namespace along.
-        if let Some(first) = Pid::from_raw(self.pid as i32) {
-            let _ = kill_process(first, Signal::KILL);
-        }
-        let _ = self.unshare.kill();
-        let _ = self.unshare.wait();
-        remove_groups(&self.group);
+impl Deref for Systemd {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
     }
-}
-
-/// The first child of a process.
-fn first_child(pid: u32) -> Option<u32> {
-    common::daemon::children(pid).first().copied()
-}
-
-/// A control group for one systemd.
-fn own_group() -> PathBuf {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let tree = mounts
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(' ').skip(1);
-            let (place, kind) = (fields.next()?, fields.next()?);
-            (kind == "cgroup2").then_some(place)
-        })
-        .next()
-        .expect("this machine has control groups of version 2");
-    use std::sync::atomic::{AtomicU32, Ordering};
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-    let group = Path::new(tree).join(format!("distcc-rs-{}-{number}", std::process::id()));
-    std::fs::create_dir(&group).unwrap();
-    group
-}
-
-/// Removes a group with those in it, once their processes are gone.
-fn remove_groups(group: &Path) {
-    fn remove(group: &Path) {
-        for entry in std::fs::read_dir(group).into_iter().flatten().flatten() {
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                remove(&entry.path());
-            }
-        }
-        let _ = std::fs::remove_dir(group);
-    }
-    wait_until("the control groups are gone", || {
-        remove(group);
-        !group.exists()
-    });
 }
 
 #[test]
@@ -192,6 +97,39 @@ fn the_units_are_verified() {
         assert_eq!(ran.code, 0, "{said}");
         assert!(!said.contains("distccd"), "{said}");
     }
+}
+
+#[test]
+fn the_services_stay_as_little_exposed_as_they_are() {
+    for unit in ["distccd.service", "distccd@.service"] {
+        let mut command = Command::new("systemd-analyze");
+        // In tenths, from 0 (nothing to be had) to 100. What is missing a sandbox within needs.
+        command.args(["security", "--offline=true", "--threshold=36"]).arg(units().join(unit));
+        let ran = finish(&mut command);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    }
+}
+
+#[test]
+fn users_and_left_folders_are_as_the_units_have_them() {
+    let world = World::new();
+    let root = world.folder("root");
+    for name in ["etc", "tmp/distccd_left", "tmp/other"] {
+        std::fs::create_dir_all(root.join(name)).unwrap();
+    }
+    let run = |program: &str, words: &[&str], file: &str| {
+        let mut command = Command::new(program);
+        command.arg(format!("--root={}", root.display())).args(words).arg(units().join(file));
+        let ran = finish(&mut command);
+        assert_eq!(ran.code, 0, "{}{}", ran.stdout, ran.stderr);
+    };
+    run("systemd-sysusers", &[], "sysusers.d/distccd.conf");
+    let users = std::fs::read_to_string(root.join("etc/passwd")).unwrap();
+    assert!(users.starts_with("distccd:x:") && users.trim().ends_with("/nologin"), "{users}");
+    let service = std::fs::read_to_string(units().join("distccd.service")).unwrap();
+    assert!(service.contains("\nUser=distccd\n"));
+    run("systemd-tmpfiles", &["--boot", "--remove"], "tmpfiles.d/distccd.conf");
+    assert!(!root.join("tmp/distccd_left").exists() && root.join("tmp/other").exists());
 }
 
 #[test]
@@ -303,7 +241,7 @@ fn a_socket_unit_starts_the_service_for_the_first_client() {
     systemd.compile(3632);
     assert_eq!(systemd.run("systemctl is-active distccd.service").stdout, "active\n");
     let page = systemd.must("bash -c 'exec 3<>/dev/tcp/127.0.0.1/3999 && cat <&3'");
-    assert!(page.contains("\ndcc_compile_ok 1\n"), "{page}");
+    assert!(page.contains("\ndcc_compile_ok 2\n"), "{page}");
     assert!(page.contains("\nsandbox_level namespaces\n"), "{page}");
     // A daemon that is stopped is started again by the next client: the socket stays.
     systemd.must("systemctl stop distccd.service");

@@ -1,5 +1,6 @@
 # Becomes a systemd of its own, in namespaces that were made for it: $1 is a folder for its root, $2 its
-# console. The system's files are below an overlay; what it writes is gone with it.
+# console, $3 a folder that it has as /test; there, prepare.sh is run beforehand, with the machine's root in $root.
+# The system's files are below an overlay; what it writes is gone with it.
 set -e
 root=$1/root
 mount --make-rprivate /
@@ -30,12 +31,10 @@ touch "$root/dev/console"
 mount --bind "$2" "$root/dev/console"
 # Nothing of this machine's own services.
 rm -rf "$root/etc/systemd/system"
-mkdir -p "$root/etc/systemd/system" "$root/etc/conf.d" "$root/test"
+mkdir -p "$root/etc/systemd/system" "$root/test"
 mount --bind "$3" "$root/test"
-cp "$root/test/units/"* "$root/etc/systemd/system/"
-cp "$root/test/conf.d/"* "$root/etc/conf.d/"
-mount --bind "$root/test/distccd" "$root/usr/bin/distccd"
 printf '[Unit]\nRequires=basic.target\nAfter=basic.target\n' > "$root/etc/systemd/system/test.target"
+. "$root/test/prepare.sh"
 cd "$root"
 mkdir -p old
 pivot_root . old
