@@ -5,13 +5,17 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::{build, root};
+use crate::{build, completions, root};
 
 /// Where systemd and its settings are shared by all: elsewhere nobody would look for units.
 const SYSTEM_PREFIXES: [&str; 2] = ["/usr", "/usr/local"];
 
 /// The units, below `packaging/systemd`.
 const UNITS: [&str; 3] = ["distccd.service", "distccd.socket", "distccd@.service"];
+
+/// What systemd reads beside units, below `packaging/systemd`, each in the folder of that name beside
+/// that of the units.
+const BESIDE_UNITS: [&str; 2] = ["sysusers.d", "tmpfiles.d"];
 
 /// Where the units that we ship expect programs.
 const PLACE_IN_UNITS: &str = "/usr/bin/";
@@ -23,11 +27,14 @@ struct Asked {
     /// What to put in front of all places, to make a package.
     destdir: Option<PathBuf>,
     builds: bool,
+    /// Where the programs are; default where they are built.
+    programs: Option<PathBuf>,
 }
 
 impl Asked {
     fn read(words: &[String]) -> Result<Asked> {
-        let mut asked = Asked { prefix: "/usr/local".into(), destdir: None, builds: true };
+        let mut asked =
+            Asked { prefix: "/usr/local".into(), destdir: None, builds: true, programs: None };
         let mut words = words.iter();
         while let Some(word) = words.next() {
             let (option, value) = match word.split_once('=') {
@@ -42,6 +49,7 @@ impl Asked {
             match option {
                 "--prefix" => asked.prefix = folder()?,
                 "--destdir" => asked.destdir = Some(folder()?),
+                "--programs" => asked.programs = Some(folder()?),
                 "--no-build" if value.is_none() => asked.builds = false,
                 _ => bail!("`{word}` is no option of install"),
             }
@@ -83,10 +91,11 @@ impl Asked {
 /// Installs, as the words of the command say.
 pub(crate) fn run(words: &[String]) -> Result<()> {
     let asked = Asked::read(words)?;
-    if asked.builds {
+    if asked.builds && asked.programs.is_none() {
         build::run()?;
     }
-    let programs = support::PROGRAMS.map(|name| build::folder().join(name));
+    let folder = asked.programs.clone().unwrap_or_else(build::folder);
+    let programs = support::PROGRAMS.map(|name| folder.join(name));
     for program in &programs {
         ensure!(program.exists(), "{} is missing: `cargo xtask build`", program.display());
     }
@@ -94,6 +103,9 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
     for section in ["1", "8"] {
         let place = asked.prefix.join(format!("share/man/man{section}"));
         asked.copy("644", &man_pages(section)?, &place)?;
+    }
+    for shell in &completions::SHELLS {
+        asked.copy("644", &completions::files(shell), &asked.prefix.join(shell.place))?;
     }
     if !asked.is_for_the_system() {
         let prefixes = SYSTEM_PREFIXES.join(" and ");
@@ -103,6 +115,10 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         return Ok(());
     }
     asked.copy("644", &units(&asked.prefix)?, &asked.prefix.join("lib/systemd/system"))?;
+    for name in BESIDE_UNITS {
+        let file = root().join("packaging/systemd").join(name).join("distccd.conf");
+        asked.copy("644", &[file], &asked.prefix.join("lib").join(name))?;
+    }
     let settings = asked.to(Path::new("/etc/conf.d/distccd"));
     if settings.exists() {
         eprintln!("xtask: {} is there, and stays as it is", settings.display());
@@ -125,8 +141,12 @@ fn man_pages(section: &str) -> Result<Vec<PathBuf>> {
     Ok(pages)
 }
 
-/// The units for programs below `prefix`: written beside the programs, to be copied from there.
+/// The units for programs below `prefix`: our own where these fit, else written beside the programs, to be
+/// copied from there.
 fn units(prefix: &Path) -> Result<Vec<PathBuf>> {
+    if prefix.join("bin") == Path::new(PLACE_IN_UNITS) {
+        return Ok(UNITS.map(|name| root().join("packaging/systemd").join(name)).to_vec());
+    }
     let folder = build::folder().join("systemd");
     std::fs::create_dir_all(&folder)?;
     let mut units = Vec::new();
@@ -154,9 +174,13 @@ mod tests {
 
     #[test]
     fn both_ways_of_writing_a_folder_are_read_and_others_refused() {
-        let expected =
-            Asked { prefix: "/usr".into(), destdir: Some("/tmp/pkg".into()), builds: false };
-        let words = ["--prefix=/usr", "--no-build", "--destdir", "/tmp/pkg"];
+        let expected = Asked {
+            prefix: "/usr".into(),
+            destdir: Some("/tmp/pkg".into()),
+            builds: false,
+            programs: Some("/tmp/bin".into()),
+        };
+        let words = ["--prefix=/usr", "--no-build", "--programs=/tmp/bin", "--destdir", "/tmp/pkg"];
         assert_eq!(read(&words).unwrap(), expected);
         assert_eq!(expected.to(Path::new("/usr/bin")), Path::new("/tmp/pkg/usr/bin"));
         assert_eq!(read(&[]).unwrap().to(Path::new("/etc")), Path::new("/etc"));

@@ -1,6 +1,8 @@
-//! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`.
+//! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`, `completions`.
 
 mod build;
+mod completions;
+mod deb;
 mod debian;
 mod demo;
 mod fuzz;
@@ -21,10 +23,13 @@ const USAGE: &str = "\
 usage: cargo xtask CHORE
 
   build           build all programs into target/release; distcc, where it is possible, statically
-  install [--prefix DIR] [--destdir DIR] [--no-build]
+  install [--prefix DIR] [--destdir DIR] [--no-build | --programs DIR]
                   build, then install below DIR (default /usr/local) programs and man pages, with
                   /usr and /usr/local also units for systemd and their settings (/etc/conf.d);
                   with sudo where that takes root
+  deb [--no-build | --programs DIR]
+                  build, then make the package for Debian in target/debian, with cargo-deb; of the
+                  programs in DIR, where it is given
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
@@ -41,6 +46,8 @@ usage: cargo xtask CHORE
                   prints what grew, and fails where something did
   reasons         write docs/reasons.md, the heads of docs/reasons/*.md, and docs/guide/troubleshooting.md
                   anew from the code
+  completions [--check]
+                  write packaging/completions anew from what the programs say with --help
   options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
@@ -50,6 +57,7 @@ fn main() -> ExitCode {
     let result = match words.first().map(String::as_str) {
         Some("build") => build::run(),
         Some("install") => install::run(&words[1..]),
+        Some("deb") => deb::run(&words[1..]),
         Some("test") => test::run(),
         Some("demo") => demo::run(),
         Some("tidy") => tidy::run(),
@@ -57,6 +65,7 @@ fn main() -> ExitCode {
         Some("soundness") => soundness::run(&words[1..]),
         Some("soak") => soak::run_words(&words[1..]),
         Some("reasons") => write_reasons(),
+        Some("completions") => completions::run(&words[1..]),
         Some("options") => write_options(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use crate::{build, cargo, debian, fuzz, soak, tidy};
+use crate::{build, cargo, deb, debian, fuzz, soak, tidy};
 
 /// What the suites need of Debian: the original at the other end, compilers, makepkg, networks,
 /// a terminal and a browser.
@@ -33,6 +33,11 @@ const PACKAGES: &[&str] = &[
     "openssh-client",
     "openssh-server",
     "systemd",
+    "lintian",
+    "pacman-package-manager",
+    "bash-completion",
+    "zsh",
+    "fish",
     "tmux",
     "chromium",
     // The build tools of docs/guide/build-tools.md.
@@ -60,6 +65,7 @@ pub(crate) fn run() -> Result<()> {
     }
     tidy::run()?;
     build::run()?;
+    deb::install_cargo_deb()?;
     cargo(&["test", "--workspace"])?;
     soak::run(soak::TEST_SECONDS)?;
     cargo(&["doc", "--workspace", "--no-deps"])?;

@@ -1,0 +1,13 @@
+# Made by `cargo xtask completions` from what `distcc --help` says.
+complete -c distcc -f
+complete -c distcc -x -a '(__fish_complete_subcommand)'
+complete -c distcc -l show-hosts -d 'print the host list as it is understood'
+complete -c distcc -s j -d 'print how many jobs the hosts take at once'
+complete -c distcc -l explain -d 'how the command is read, where it would run, and why'
+complete -c distcc -l report -d 'what became of the jobs of the last build, and why'
+complete -c distcc -l since -x
+complete -c distcc -l json
+complete -c distcc -l show-principal -d 'print DISTCC_PRINCIPAL'
+complete -c distcc -l scan-includes -d 'what pump mode sends, a line a thing'
+complete -c distcc -l help
+complete -c distcc -l version
