@@ -79,5 +79,7 @@ fn record() -> Record {
         n_sent: 123_456,
         n_received: 234_567,
         attempts: vec![Attempt { host: "red:3632".into(), code: "connection-refused".into() }],
+        slot: Some(3),
+        placed_after: time,
     }
 }

@@ -2,7 +2,8 @@
 complete -c distcc -f
 complete -c distcc -x -a '(__fish_complete_subcommand)'
 complete -c distcc -l show-hosts -d 'print the host list as it is understood'
-complete -c distcc -s j -d 'print how many jobs the hosts take at once'
+complete -c distcc -s j -d 'ask the servers how many jobs they take at once, and print the sum'
+complete -c distcc -l doctor -d 'what keeps a build at home, and how to mend it'
 complete -c distcc -l explain -d 'how the command is read, where it would run, and why'
 complete -c distcc -l report -d 'what became of the jobs of the last build, and why'
 complete -c distcc -l since -x

@@ -3,19 +3,21 @@
 use std::process::Command;
 
 use packages::{must, xtask};
-use support::workspace;
+use support::{World, workspace};
 
 /// What a shell's command prints, with the file of completions for a program in place of `FILE`.
 #[track_caller]
 fn check(shell: &[&str], file: &str, script: &str, expected: &str) {
     let file = workspace().join("packaging/completions").join(file);
     let script = script.replace("FILE", &file.display().to_string());
+    // fish makes folders there.
+    let home = World::new();
     let mut command = Command::new(shell[0]);
     let said = must(
         command
             .args(&shell[1..])
             .args(["-c", &script])
-            .env("HOME", "/nonexistent")
+            .env("HOME", home.path())
             .env("PATH", "/usr/bin"),
     );
     assert_eq!(said.trim(), expected, "{script}");
