@@ -1,5 +1,7 @@
 //! A request's head, read from bytes that anybody may have sent.
 
+use std::net::IpAddr;
+
 /// The longest head of a request. Browsers send one or two kilobytes.
 pub const MOST_HEAD_BYTES: usize = 16 << 10;
 
@@ -26,6 +28,8 @@ pub struct Request {
     pub path: String,
     /// All `Accept` lines, in small letters, with commas between.
     accept: String,
+    /// What each `Host` line says.
+    hosts: Vec<String>,
 }
 
 /// What to do with a page.
@@ -40,6 +44,21 @@ pub enum Method {
 }
 
 impl Request {
+    /// Whether it is meant for this machine: by an address, which no page of others has for its name, as
+    /// `localhost`, or by `own_name`, which the machine calls itself. A page of somebody else's whose name
+    /// was made to lead here asks by that name (DNS rebinding).
+    #[must_use]
+    pub fn is_for(&self, own_name: &str) -> bool {
+        let [host] = self.hosts.as_slice() else { return false };
+        let name = match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((address, _)) => return address.parse::<IpAddr>().is_ok(),
+            None => host.split(':').next().unwrap_or_default(),
+        };
+        name.parse::<IpAddr>().is_ok()
+            || name.eq_ignore_ascii_case("localhost")
+            || (!own_name.is_empty() && name.eq_ignore_ascii_case(own_name))
+    }
+
     /// Whether it names this media type, in small letters, as one that it takes. Wildcards do not
     /// count: who wants a particular form says so.
     #[must_use]
@@ -66,6 +85,7 @@ pub fn hear(bytes: &[u8]) -> Heard {
     let line = without_return(&bytes[..line_end]);
     let Some((method, path)) = request_line(line) else { return Heard::Nonsense };
     let mut accept = String::new();
+    let mut hosts = Vec::new();
     let mut rest = &bytes[line_end + 1..];
     while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
         if bytes.len() - rest.len() > MOST_HEAD_BYTES {
@@ -73,11 +93,14 @@ pub fn hear(bytes: &[u8]) -> Heard {
         }
         let line = without_return(&rest[..end]);
         if line.is_empty() {
-            return Heard::Request(Request { method, path, accept });
+            return Heard::Request(Request { method, path, accept, hosts });
         }
         if let Some(value) = header(line, b"accept") {
             accept.push_str(&String::from_utf8_lossy(value).to_ascii_lowercase());
             accept.push(',');
+        }
+        if let Some(value) = header(line, b"host") {
+            hosts.push(String::from_utf8_lossy(value).into_owned());
         }
         rest = &rest[end + 1..];
     }
@@ -165,6 +188,25 @@ mod tests {
     }
 
     #[test]
+    fn a_request_is_for_this_machine_by_its_own_names() {
+        let is_own =
+            |hosts: &str| request(&format!("GET / HTTP/1.1\r\n{hosts}\r\n\r\n")).is_for("tower");
+        for host in ["127.0.0.1:3634", "localhost:1", "[::1]:3634", "Tower:3634", "10.0.0.1"] {
+            assert!(is_own(&format!("Host: {host}")), "{host}");
+        }
+        for hosts in [
+            "Host: evil.example",
+            "Host: localhost.evil.example",
+            "Host: ::1",
+            "Host:",
+            "Accept: x",
+            "Host: localhost\r\nHost: localhost",
+        ] {
+            assert!(!is_own(hosts), "{hosts}");
+        }
+    }
+
+    #[test]
     fn what_is_no_request_is_known_at_once() {
         for text in [
             "x",
@@ -198,6 +240,12 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let _ = hear(&bytes);
+        }
+
+        #[test]
+        fn no_host_makes_it_panic(host in "[\\[\\]:.a-f0-9é]{0,12}", name in "[a-f]{0,3}") {
+            let asked = request(&format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+            let _ = asked.is_for(&name);
         }
 
         #[test]

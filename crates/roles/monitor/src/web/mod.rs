@@ -4,8 +4,6 @@
 //! is read from a peer decides about nothing but which of five answers it gets. The page's own
 //! script and style are all that it may run (Content-Security-Policy, with a number used once).
 
-mod request;
-
 use std::io::{self, Read, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,12 +12,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use statedir::{Place, Record};
+use web::{Heard, Method, Request, Response, Status, hear};
 
 use crate::gather::Gatherer;
 use crate::live::complain;
 use crate::trace::Tracks;
 use crate::{clean, json};
-use request::{Asked, MOST_HEAD_BYTES, Refusal};
 
 /// The port that is taken unless another is named; the next to distccd's two.
 const DEFAULT_PORT: u16 = 3634;
@@ -39,6 +37,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The most jobs of a timeline: the last ones.
 const MOST_JOBS: usize = 2000;
+
+const JSON: &str = "application/json";
 
 /// What all connections show.
 struct Shown {
@@ -201,7 +201,8 @@ fn accept(listener: &TcpListener, shown: &Arc<Shown>) {
             shown.n_connections.fetch_sub(1, Ordering::AcqRel);
             // It fits into the new connection's buffer, or is not sent.
             let _ = stream.set_nonblocking(true);
-            let _ = (&stream).write(refused(Refusal::Busy).as_bytes());
+            let _ =
+                (&stream).write(&Response::line(Status::Unavailable, "too many ask").encode(true));
             continue;
         }
         let served = Served { shown: Arc::clone(shown) };
@@ -224,40 +225,48 @@ impl Drop for Served {
 }
 
 fn answer(mut stream: TcpStream, shown: &Shown) -> io::Result<()> {
-    let asked = match read_head(&mut stream)? {
-        Some(head) => request::read(&head, &shown.own_name),
-        None => Err(Refusal::TooLong),
+    let asked = read_request(&mut stream)?;
+    let with_body = asked.as_ref().is_none_or(|asked| asked.method != Method::Head);
+    let response = match asked {
+        None => Response::line(Status::BadRequest, "that is no request"),
+        Some(asked) if asked.method == Method::Other => {
+            Response::line(Status::MethodNotAllowed, "pages can be looked at, and no more")
+        }
+        Some(asked) if !asked.is_for(&shown.own_name) => {
+            Response::line(Status::Misdirected, "ask by the address, or as localhost")
+        }
+        Some(asked) => match asked.path.as_str() {
+            "/" => page()?,
+            "/events" => return send_events(&mut stream, shown),
+            "/snapshot" => Response::new(Status::Ok, JSON, shown.now().snapshot.as_bytes()),
+            "/timeline" => Response::new(Status::Ok, JSON, shown.now().timeline.as_bytes()),
+            // Browsers ask for it by themselves.
+            "/favicon.ico" => Response::new(Status::NoContent, "text/plain", ""),
+            _ => Response::line(Status::NotFound, "there is no such page"),
+        },
     };
-    let text = match asked {
-        Ok(Asked::Events) => return send_events(&mut stream, shown),
-        Ok(Asked::Page) => page()?,
-        Ok(Asked::Snapshot) => whole("200 OK", "application/json", "'none'", &shown.now().snapshot),
-        Ok(Asked::Timeline) => whole("200 OK", "application/json", "'none'", &shown.now().timeline),
-        Ok(Asked::Icon) => whole("204 No Content", "text/plain", "'none'", ""),
-        Err(refusal) => refused(refusal),
-    };
-    send(&mut stream, text.as_bytes())?;
+    send(&mut stream, &response.encode(with_body))?;
     stream.shutdown(std::net::Shutdown::Write)
 }
 
-/// Reads a request's head; `None` when it is too long.
-fn read_head(stream: &mut TcpStream) -> io::Result<Option<Vec<u8>>> {
+/// Reads a request; `None` where it is none.
+fn read_request(stream: &mut TcpStream) -> io::Result<Option<Request>> {
     let deadline = Instant::now() + LONGEST_REQUEST;
     let mut head = Vec::new();
     let mut piece = [0; 1024];
-    while head.len() < MOST_HEAD_BYTES {
+    loop {
         stream.set_read_timeout(Some(left(deadline)?))?;
         let n_read = stream.read(&mut piece)?;
         if n_read == 0 {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         head.extend_from_slice(&piece[..n_read]);
-        if let Some(length) = request::head_length(&head) {
-            head.truncate(length);
-            return Ok(Some(head));
+        match hear(&head) {
+            Heard::NotYet => {}
+            Heard::Nonsense => return Ok(None),
+            Heard::Request(request) => return Ok(Some(request)),
         }
     }
-    Ok(None)
 }
 
 /// Sends all of it, if the peer takes it in time.
@@ -282,7 +291,8 @@ fn left(deadline: Instant) -> io::Result<Duration> {
 /// Sends each snapshot from now on.
 fn send_events(stream: &mut TcpStream, shown: &Shown) -> io::Result<()> {
     let until = Instant::now() + LONGEST_EVENTS;
-    send(stream, head("200 OK", "text/event-stream", "'none'", None).as_bytes())?;
+    let response = Response::new(Status::Ok, "text/event-stream", "");
+    send(stream, &response.encode_beginning())?;
     let mut sent = 0;
     while Instant::now() < until {
         let now = shown.after(sent);
@@ -297,13 +307,8 @@ fn send_events(stream: &mut TcpStream, shown: &Shown) -> io::Result<()> {
     Ok(())
 }
 
-fn refused(refusal: Refusal) -> String {
-    let status = refusal.status();
-    whole(status, "text/plain; charset=utf-8", "'none'", &format!("{status}\n"))
-}
-
 /// The page. Its script and its style are run because they have this answer's number.
-fn page() -> io::Result<String> {
+fn page() -> io::Result<Response> {
     let mut random = [0; 16];
     std::fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
     let nonce: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -312,34 +317,11 @@ fn page() -> io::Result<String> {
         .replace("@SCRIPT@", include_str!("page.js"))
         .replace("@NONCE@", &nonce);
     let policy = format!(
-        "'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
-         img-src data:"
+        "default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; connect-src 'self'; \
+         img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     );
-    Ok(whole("200 OK", "text/html; charset=utf-8", &policy, &page))
-}
-
-fn whole(status: &str, kind: &str, policy: &str, body: &str) -> String {
-    head(status, kind, policy, Some(body.len())) + body
-}
-
-/// The head of an answer; what it may load is `policy`.
-fn head(status: &str, kind: &str, policy: &str, n_bytes: Option<usize>) -> String {
-    let length = n_bytes.map(|n_bytes| format!("Content-Length: {n_bytes}\r\n"));
-    format!(
-        "HTTP/1.1 {status}\r\n\
-         Content-Type: {kind}\r\n\
-         {}\
-         Connection: close\r\n\
-         Allow: GET\r\n\
-         Cache-Control: no-store\r\n\
-         Content-Security-Policy: default-src {policy}; base-uri 'none'; form-action 'none'; \
-         frame-ancestors 'none'\r\n\
-         Cross-Origin-Resource-Policy: same-origin\r\n\
-         Referrer-Policy: no-referrer\r\n\
-         X-Content-Type-Options: nosniff\r\n\
-         \r\n",
-        length.unwrap_or_default()
-    )
+    let response = Response::new(Status::Ok, "text/html; charset=utf-8", page);
+    Ok(Response { policy: policy.into(), ..response })
 }
 
 #[cfg(test)]
@@ -368,7 +350,8 @@ mod tests {
 
     #[test]
     fn the_page_runs_its_own_script_alone_and_makes_no_markup_of_texts() {
-        let (one, other) = (page().unwrap(), page().unwrap());
+        let text = || String::from_utf8(page().unwrap().encode(true)).unwrap();
+        let (one, other) = (text(), text());
         assert_ne!(one, other, "the number is used once");
         assert!(!one.contains("unsafe-") && !one.contains("@NONCE@"));
         let script = include_str!("page.js");

@@ -22,7 +22,7 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
 
 pub(super) fn page() -> Response {
     let response = Response::new(Status::Ok, "text/html; charset=utf-8", PAGE);
-    Response { policy: &POLICY, ..response }
+    Response { policy: POLICY.as_str().into(), ..response }
 }
 
 /// What stands in the only element of this name.
