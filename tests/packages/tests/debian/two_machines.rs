@@ -23,13 +23,16 @@ fn two_commands_a_machine_and_a_first_object_comes_from_the_other() {
     helper.must("apt-get install --quiet --yes /test/distcc-rs.deb");
     helper.must("systemctl enable --now distccd");
     desk.must("apt-get install --quiet --yes /test/distcc-rs.deb");
-    let second = "export DISTCC_HOSTS=helper";
+    let second = "export DISTCC_HOSTS=helper PATH=/usr/lib/distcc:$PATH";
+    // Green: it has compiled with each compiler there, and compared what came back.
+    let green = desk.must(&format!("{second}; distcc --doctor"));
     desk.must(&format!(
         "{second}; cd /tmp && echo 'int main(void) {{ return 42; }}' > a.c && \
-         DISTCC_FALLBACK=0 PATH=/usr/lib/distcc:$PATH gcc -g -c a.c -o a.o"
+         DISTCC_FALLBACK=0 gcc -g -c a.c -o a.o"
     ));
     let took = begin.elapsed();
 
+    assert!(!green.contains("failed"), "{green}");
     // It is the object that the compiler of the desk makes, and the helper has made it.
     desk.must("cd /tmp && gcc -g -c a.c -o here.o && cmp a.o here.o");
     desk.must("cd /tmp && gcc a.o -o a; ./a; test $? = 42");
