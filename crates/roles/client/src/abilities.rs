@@ -33,13 +33,8 @@ pub(crate) fn of(context: &Context, spec: &HostSpec) -> Result<Abilities, Troubl
     if let Some(abilities) = known(context, spec) {
         return Ok(abilities);
     }
-    let abilities = match ask(context, spec) {
-        Ok(abilities) => abilities,
-        // An older server of ours, or one of 3.4.
-        Err(Trouble::Refused { exit: Exit::COMPILER_MISSING, .. }) => Abilities::default(),
-        Err(trouble) if Cause::from(&trouble) == Cause::HungUp => Abilities::default(),
-        Err(trouble) => return Err(trouble),
-    };
+    let mut is_dead = || is_backed_off(context, spec);
+    let abilities = ask(spec, &context.settings, context.state.as_ref(), &mut is_dead)?;
     if let Some(state) = &context.state {
         let kept = dated::written(&abilities.to_text(), now);
         let _ = state.keep(key(spec).as_bytes(), kept.as_bytes());
@@ -68,14 +63,26 @@ fn still_holds(kept: &[u8], now: SystemTime) -> Option<Abilities> {
     (age < limit).then_some(abilities)
 }
 
-fn ask(context: &Context, spec: &HostSpec) -> Result<Abilities, Trouble> {
-    let mut is_dead = || is_backed_off(context, spec);
-    ask_now(spec, &context.settings, context.state.as_ref(), &mut is_dead)
-}
-
 /// What `spec`'s server says that it can do, whatever is remembered. `is_dead` is asked meanwhile whether
 /// that still matters.
-pub(crate) fn ask_now(
+///
+/// # Errors
+/// As [`of`].
+pub(crate) fn ask(
+    spec: &HostSpec,
+    settings: &Settings,
+    state: Option<&StateDir>,
+    is_dead: &mut dyn FnMut() -> bool,
+) -> Result<Abilities, Trouble> {
+    match answer(spec, settings, state, is_dead) {
+        // An older server of ours, or one of 3.4.
+        Err(Trouble::Refused { exit: Exit::COMPILER_MISSING, .. }) => Ok(Abilities::default()),
+        Err(trouble) if Cause::from(&trouble) == Cause::HungUp => Ok(Abilities::default()),
+        answer => answer,
+    }
+}
+
+fn answer(
     spec: &HostSpec,
     settings: &Settings,
     state: Option<&StateDir>,

@@ -11,7 +11,7 @@ use agent_wire::{Answer, Errand, Request, take_message};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use statedir::AgentPlace;
 
-use crate::{Context, sibling};
+use crate::Context;
 
 /// How long an agent may be silent. It gives a sign of life twice a second while it sends.
 const PATIENCE: Duration = Duration::from_secs(4);
@@ -116,7 +116,7 @@ impl Agent {
 /// Starts an agent, and connects to it.
 fn start(place: &AgentPlace) -> io::Result<UnixStream> {
     let deadline = Instant::now() + START_PATIENCE;
-    let mut command = Command::new(sibling::program("distcc-agent"));
+    let mut command = Command::new(sys::sibling::program("distcc-agent"));
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     sys::child::detach(&mut command);
     let cannot = |error: io::Error| {

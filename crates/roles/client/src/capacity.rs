@@ -73,14 +73,10 @@ fn is_worth_asking(spec: &HostSpec, state: Option<&StateDir>) -> bool {
 }
 
 fn ask(spec: &HostSpec, settings: &Settings, state: Option<&StateDir>) -> Told {
-    match abilities::ask_now(spec, settings, state, &mut || false) {
-        Ok(Abilities { n_jobs: Some(n_jobs), .. }) => Told::Jobs(n_jobs),
-        Ok(_) => Told::Nothing,
-        Err(trouble) => match Cause::from(&trouble) {
-            // So distcc 3.4 refuses, and older servers of ours.
-            Cause::HungUp | Cause::RefusedCompiler | Cause::ServerBusy => Told::Nothing,
-            _ => Told::Dead(trouble),
-        },
+    match abilities::ask(spec, settings, state, &mut || false) {
+        Ok(abilities) => abilities.n_jobs.map_or(Told::Nothing, Told::Jobs),
+        Err(trouble) if Cause::from(&trouble) == Cause::ServerBusy => Told::Nothing,
+        Err(trouble) => Told::Dead(trouble),
     }
 }
 

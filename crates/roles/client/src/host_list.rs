@@ -1,7 +1,7 @@
 //! Where the host list comes from.
 
 use hosts::{HostList, HostsError};
-use statedir::{HostListText, StateDir, host_list_text};
+use statedir::{StateDir, host_list_text};
 
 use crate::cause::Cause;
 use crate::log::Log;
@@ -55,13 +55,14 @@ impl Missing {
 
 /// Reads the first list that exists: `DISTCC_HOSTS`, the state folder's `hosts`, the system's.
 pub(crate) fn read(settings: &Settings) -> Result<Found, Missing> {
-    let HostListText { place, bytes } = host_list_text(
+    let found = host_list_text(
         settings.hosts.as_deref(),
         settings.state_dir.as_deref(),
         settings.home.as_deref(),
-    )
-    .ok_or(Missing::Nowhere)?;
-    let Ok(text) = String::from_utf8(bytes) else { return Err(Missing::NoText { place }) };
+    );
+    let found = found.ok_or(Missing::Nowhere)?;
+    let place = found.place();
+    let Ok(text) = String::from_utf8(found.bytes) else { return Err(Missing::NoText { place }) };
     match HostList::parse(&text) {
         Ok(list) => Ok(Found { list, place, undiscovered: None }),
         Err(error) => Err(Missing::Bad { place, error }),

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use statedir::StateDir;
 use transport::{Attempt, ConnectError, Connection, address_from_text, address_to_text};
 
-use crate::{dated, sibling};
+use crate::dated;
 
 /// How long the addresses of a name are remembered: a build with hosts given by name is spared nearly
 /// all look-ups, and a machine that moves is lost for no more than this, if another takes its address.
@@ -149,7 +149,7 @@ struct Answer {
 }
 
 fn look_up_outside(name: &str, attempt: &mut Attempt<'_>) -> Result<Vec<SocketAddr>, ConnectError> {
-    let mut agent = Command::new(sibling::program("distcc-agent"));
+    let mut agent = Command::new(sys::sibling::program("distcc-agent"));
     agent.arg(format!("--addresses={name}"));
     let nonsense = |program: &str| no_address(&format!("{program} answered nonsense"));
     match ask(&mut agent, attempt)? {

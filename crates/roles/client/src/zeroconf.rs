@@ -13,7 +13,6 @@ use hosts::{Host, HostList, HostSpec};
 use statedir::{FoundHosts, Kept, StateDir};
 
 use crate::log::Log;
-use crate::sibling;
 
 /// The longest wait for hosts when none are kept. `lsdistcc` ends after 1.5 s, and the wait with
 /// it; the rest is for machines that are busy.
@@ -106,7 +105,7 @@ fn ask(state: &StateDir, hosts: &FoundHosts) -> io::Result<Option<Child>> {
     let mut keep_in = OsString::from("--keep-in=");
     keep_in.push(state.path());
     let start = || {
-        let mut command = Command::new(sibling::program("lsdistcc"));
+        let mut command = Command::new(sys::sibling::program("lsdistcc"));
         command.arg("--zeroconf").arg(&keep_in);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(hosts.trouble_file()?);
         sys::child::detach(&mut command);

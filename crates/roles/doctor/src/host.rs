@@ -267,7 +267,8 @@ fn try_modes(
     for (mode, options) in [("lzo", ",lzo"), ("pump", ",lzo,cpp")] {
         let check = format!("mode {mode}");
         if mode == "pump" && !pumps {
-            let text = "only servers of distcc-rs preprocess for clients of distcc-rs";
+            let text =
+                "only servers of distcc-rs preprocess by themselves; for others write HOST,lzo,cpp";
             findings.push(Finding::of(place.host, &check, Status::Ok, "not-offered", text));
             continue;
         }

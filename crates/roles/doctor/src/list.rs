@@ -36,7 +36,7 @@ impl List {
     /// Reads the list that a build would use; `None`: it cannot be used.
     pub(crate) fn read(surroundings: &Surroundings, findings: &mut Vec<Finding>) -> Option<List> {
         let find = |status, code, text| Finding::here("host list", status, code, text);
-        let Some((bytes, file)) = surroundings.host_list() else {
+        let Some(found) = surroundings.host_list() else {
             let text = "there is neither DISTCC_HOSTS nor a hosts file";
             findings.push(find(Status::Failed, "no-host-list", text.to_owned()).mended_by(
                 Machine::This,
@@ -45,16 +45,15 @@ impl List {
             ));
             return None;
         };
-        let place =
-            file.as_ref().map_or("DISTCC_HOSTS".to_owned(), |file| file.display().to_string());
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let place = found.place();
+        let text = String::from_utf8_lossy(&found.bytes).into_owned();
         let words: Vec<String> = text
             .lines()
             .map(|line| line.split('#').next().unwrap_or_default())
             .flat_map(str::split_ascii_whitespace)
             .map(str::to_owned)
             .collect();
-        let mut list = List { words, file, hosts: Vec::new() };
+        let mut list = List { words, file: found.file, hosts: Vec::new() };
         let parsed = match HostList::parse(&text) {
             Ok(parsed) => parsed,
             Err(error) => {
@@ -96,7 +95,7 @@ impl List {
     /// Adds the servers that announce themselves.
     fn ask_network(&mut self, findings: &mut Vec<Finding>) {
         let ask = |words: &[&str]| {
-            let mut command = Command::new(siblings::program("lsdistcc"));
+            let mut command = Command::new(sys::sibling::program("lsdistcc"));
             match siblings::run(command.arg("--zeroconf").args(words), ZEROCONF_PATIENCE) {
                 Ok(ran) => (ran.stdout, ran.stderr),
                 Err(error) => (String::new(), format!("lsdistcc: {error}")),

@@ -1,19 +1,11 @@
-//! Programs of ours beside the doctor.
+//! Programs that the doctor starts, for no longer than it waits.
 
-use std::ffi::OsString;
 use std::io::{self, Read};
-use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// The most that is kept of what a program says.
 const MOST_BYTES: u64 = 256 << 10;
-
-/// What to start for the program `name`: the one beside us, else the one that `PATH` has.
-pub(crate) fn program(name: &str) -> OsString {
-    let beside = std::fs::read_link("/proc/self/exe").ok().map(|own| own.with_file_name(name));
-    beside.filter(|program| program.exists()).map_or_else(|| name.into(), PathBuf::into_os_string)
-}
 
 /// What a program did.
 #[derive(Debug)]

@@ -1,10 +1,9 @@
 //! The environment, read once.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-/// The host list of the whole machine. Source: distcc(1) 3.4.
-const SYSTEM_FILE: &str = "/etc/distcc/hosts";
+use statedir::{HostListText, StateDir, host_list_text};
 
 /// What the environment says of the build that would be started here.
 #[derive(Clone, Debug)]
@@ -37,22 +36,13 @@ impl Surroundings {
         }
     }
 
-    /// The text of the first host list that there is, and its file; `None`: the variable's.
-    pub(crate) fn host_list(&self) -> Option<(Vec<u8>, Option<PathBuf>)> {
-        if let Some(text) = &self.hosts {
-            return Some((text.as_encoded_bytes().to_vec(), None));
-        }
-        let files =
-            [self.state_folder().map(|folder| folder.join("hosts")), Some(SYSTEM_FILE.into())];
-        files.into_iter().flatten().find_map(|file| Some((std::fs::read(&file).ok()?, Some(file))))
+    /// The text of the host list that a build would use.
+    pub(crate) fn host_list(&self) -> Option<HostListText> {
+        host_list_text(self.hosts.as_deref(), self.state_dir.as_deref(), self.home.as_deref())
     }
 
     /// The state folder of clients.
     pub(crate) fn state_folder(&self) -> Option<PathBuf> {
-        match (&self.state_dir, &self.home) {
-            (Some(folder), _) => Some(folder.into()),
-            (None, Some(home)) => Some(Path::new(home).join(".distcc")),
-            (None, None) => None,
-        }
+        StateDir::place(self.state_dir.as_deref(), self.home.as_deref())
     }
 }

@@ -82,7 +82,7 @@ impl Bench {
         surroundings: &Surroundings,
     ) -> io::Result<Outcome> {
         let (state, object) = (self.folder.join(format!("{name}.d")), format!("{name}.o"));
-        let mut command = Command::new(siblings::program("distcc"));
+        let mut command = Command::new(sys::sibling::program("distcc"));
         for (variable, _) in std::env::vars_os() {
             let text = variable.to_string_lossy();
             if text.starts_with("DISTCC_") || text.starts_with("_DISTCC") {

@@ -114,7 +114,7 @@ impl Gatherer {
         let Environment { distcc_dir, home, hosts, .. } = &self.environment;
         let text = host_list_text(hosts.as_deref(), distcc_dir.as_deref(), home.as_deref())
             .ok_or("there is no host list")?;
-        let place = clean::text(&text.place);
+        let place = clean::text(&text.place());
         let list = String::from_utf8(text.bytes).map_err(|_| format!("{place} is not UTF-8"))?;
         let mut list =
             HostList::parse(&list).map_err(|error| clean::text(&format!("{place}: {error}")))?;

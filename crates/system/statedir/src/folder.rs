@@ -18,20 +18,23 @@ impl StateDir {
     /// # Errors
     /// When there is no such folder and none can be made.
     pub fn open(distcc_dir: Option<&OsStr>, home: Option<&OsStr>) -> io::Result<StateDir> {
-        let root = match (distcc_dir, home) {
-            (Some(folder), _) if !folder.is_empty() => PathBuf::from(folder),
-            (_, Some(home)) if !home.is_empty() => Path::new(home).join(".distcc"),
-            _ => {
-                return Err(io::Error::new(
-                    io::ErrorKind::NotFound,
-                    "neither DISTCC_DIR nor HOME is set",
-                ));
-            }
-        };
+        let root = StateDir::place(distcc_dir, home).ok_or_else(|| {
+            io::Error::new(io::ErrorKind::NotFound, "neither DISTCC_DIR nor HOME is set")
+        })?;
         for name in ["lock", "state"] {
             make_folder(&root.join(name))?;
         }
         Ok(StateDir { root })
+    }
+
+    /// Where [`StateDir::open`] has the folder, which need not be there; `None` where neither is set.
+    #[must_use]
+    pub fn place(distcc_dir: Option<&OsStr>, home: Option<&OsStr>) -> Option<PathBuf> {
+        match (distcc_dir, home) {
+            (Some(folder), _) if !folder.is_empty() => Some(PathBuf::from(folder)),
+            (_, Some(home)) if !home.is_empty() => Some(Path::new(home).join(".distcc")),
+            _ => None,
+        }
     }
 
     /// A folder below `temporary` for users whose own cannot be had, as in a build with a

@@ -1,7 +1,9 @@
 //! Where the text of the host list is.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::StateDir;
 
 /// The host list of the whole machine. Source: distcc(1) 3.4.
 const SYSTEM_FILE: &str = "/etc/distcc/hosts";
@@ -9,10 +11,18 @@ const SYSTEM_FILE: &str = "/etc/distcc/hosts";
 /// The text of a host list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostListText {
-    /// Where it was found: `DISTCC_HOSTS`, or a file.
-    pub place: String,
+    /// The file that it stands in; `None`: `DISTCC_HOSTS`.
+    pub file: Option<PathBuf>,
     /// What is there.
     pub bytes: Vec<u8>,
+}
+
+impl HostListText {
+    /// Where it was found, for people: `DISTCC_HOSTS`, or a file.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.file.as_ref().map_or("DISTCC_HOSTS".to_owned(), |file| file.display().to_string())
+    }
 }
 
 /// The first list that exists: `hosts` (`$DISTCC_HOSTS`), the file `hosts` of the state folder, the
@@ -24,17 +34,12 @@ pub fn host_list_text(
     home: Option<&OsStr>,
 ) -> Option<HostListText> {
     if let Some(text) = hosts {
-        let (place, bytes) = ("DISTCC_HOSTS".to_owned(), text.as_encoded_bytes().to_vec());
-        return Some(HostListText { place, bytes });
+        return Some(HostListText { file: None, bytes: text.as_encoded_bytes().to_vec() });
     }
-    let user_file = match (distcc_dir, home) {
-        (Some(folder), _) => Some(Path::new(folder).join("hosts")),
-        (None, Some(home)) => Some(Path::new(home).join(".distcc/hosts")),
-        (None, None) => None,
-    };
-    [user_file, Some(PathBuf::from(SYSTEM_FILE))].into_iter().flatten().find_map(|path| {
-        let bytes = std::fs::read(&path).ok()?;
-        Some(HostListText { place: path.display().to_string(), bytes })
+    let user_file = StateDir::place(distcc_dir, home).map(|folder| folder.join("hosts"));
+    [user_file, Some(PathBuf::from(SYSTEM_FILE))].into_iter().flatten().find_map(|file| {
+        let bytes = std::fs::read(&file).ok()?;
+        Some(HostListText { file: Some(file), bytes })
     })
 }
 
@@ -52,7 +57,10 @@ mod tests {
             host_list_text(hosts.map(OsStr::new), Some(folder.as_os_str()), None).unwrap()
         };
         assert_eq!(found(None).bytes, b"red\n");
-        assert!(found(None).place.ends_with("/hosts"));
-        assert_eq!((found(Some("")).bytes, found(Some("")).place), (vec![], "DISTCC_HOSTS".into()));
+        assert!(found(None).place().ends_with("/hosts"));
+        assert_eq!(
+            (found(Some("")).bytes, found(Some("")).place()),
+            (vec![], "DISTCC_HOSTS".into())
+        );
     }
 }

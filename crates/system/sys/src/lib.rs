@@ -8,6 +8,7 @@ pub mod fork;
 pub mod heap;
 pub mod locks;
 pub mod session;
+pub mod sibling;
 pub mod spawn;
 pub mod tcp;
 pub mod tidy_on_signal;

@@ -5,7 +5,7 @@ use std::net::{Shutdown, TcpStream};
 use std::time::{Duration, Instant};
 
 use rustix::event::PollFlags;
-use web::{Heard, MOST_HEAD_BYTES, Request, hear};
+use web::{Heard, Request, hear};
 
 /// How long a peer may be silent until it gets the page of 3.4, for which nobody has to ask.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -133,8 +133,8 @@ impl Peer {
             self.until = (now + SILENCE).min(*deadline);
             match hear(heard) {
                 Heard::Request(request) => return Ok(Some(answer(Some(&request)))),
-                Heard::NotYet if heard.len() <= MOST_HEAD_BYTES => {}
-                Heard::NotYet | Heard::Nonsense => return Ok(Some(answer(None))),
+                Heard::NotYet => {}
+                Heard::Nonsense => return Ok(Some(answer(None))),
             }
         }
         Ok((now >= self.until).then(|| answer(None)))
