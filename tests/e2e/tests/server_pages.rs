@@ -1,7 +1,6 @@
 //! Our own pages at the port of the statistics: what they say, who gets them, and that the tools
 //! they are for can read them.
 
-mod browser;
 mod common;
 
 use std::io::Write;
@@ -9,8 +8,8 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use browser::Browser;
 use common::World;
+use common::browser::Browser;
 use common::daemon::{
     Daemon, close_sending, connect, free_port, listening, listens, read_to_end, request,
 };
@@ -430,12 +429,12 @@ fn the_page_shows_in_a_browser_what_the_status_says() {
     wait_until("the second waits", || shown.status()["queue"]["waiting"] == 1);
     wait_until("compilers are known", || shown.status()["compilers"].is_array());
     let status = shown.status();
-    let mut browser = Browser::start(&tool("chromium"), &world.folder("browser"));
+    let mut browser = Browser::start(&world.folder("browser"));
     for (scheme, back) in [("light", "rgb(246, 247, 249)"), ("dark", "rgb(20, 23, 27)")] {
         browser.visit(&format!("http://127.0.0.1:{}/", shown.port), 360, scheme);
         browser.wait_for("document.body.dataset.state === 'shown'");
         let text = |browser: &mut Browser, id: &str| {
-            browser.evaluate(&format!("document.getElementById('{id}').textContent"))
+            browser.value(&format!("document.getElementById('{id}').textContent"))
         };
         for (id, expected) in [
             ("health", "serving".to_owned()),
@@ -451,24 +450,24 @@ fn the_page_shows_in_a_browser_what_the_status_says() {
         }
         // A name is text, whatever it looks like.
         let cell = "document.querySelector('#jobs tbody td:nth-child(2) span').textContent";
-        assert_eq!(browser.evaluate(cell), HOSTILE);
-        assert_eq!(browser.evaluate("document.title"), "distccd");
-        assert_eq!(browser.evaluate("document.querySelectorAll('script, img').length"), 1);
-        assert_eq!(browser.evaluate("document.querySelectorAll('#refusals tbody tr').length"), 2);
+        assert_eq!(browser.value(cell), HOSTILE);
+        assert_eq!(browser.value("document.title"), "distccd");
+        assert_eq!(browser.value("document.querySelectorAll('script, img').length"), 1);
+        assert_eq!(browser.value("document.querySelectorAll('#refusals tbody tr').length"), 2);
         assert!(
             text(&mut browser, "hour-text")
                 .to_string()
                 .contains("In the hour: 2 compiled, 1 failed, 2 refused")
         );
-        let n_bars = browser.evaluate("document.querySelectorAll('#hour rect').length");
+        let n_bars = browser.value("document.querySelectorAll('#hour rect').length");
         assert!(n_bars.as_u64().unwrap() >= 3, "{n_bars}");
-        let wide = browser.evaluate("document.documentElement.scrollWidth - window.innerWidth");
-        assert_eq!((browser.evaluate("window.innerWidth"), wide), (360.into(), 0.into()));
-        let color = browser.evaluate("getComputedStyle(document.body).backgroundColor");
+        let wide = browser.value("document.documentElement.scrollWidth - window.innerWidth");
+        assert_eq!((browser.value("window.innerWidth"), wide), (360.into(), 0.into()));
+        let color = browser.value("getComputedStyle(document.body).backgroundColor");
         assert_eq!(color, back, "{scheme}");
     }
     // It follows what happens.
     shown.daemon.ask(b"GARBAGE here and no end of it");
     browser.wait_for("document.getElementById('jobs-bad_request').textContent === '2'");
-    assert_eq!(browser.complaints(), Vec::<String>::new());
+    assert!(browser.said.is_empty(), "{:#?}", browser.said);
 }

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::{Value, json};
+use support::wait_until;
 
 /// How long the browser may take for one answer on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
@@ -92,6 +93,23 @@ impl Browser {
                 self.said.push(message);
             }
         }
+    }
+
+    /// Opens a page on a screen so wide, in `light` or `dark`.
+    pub(crate) fn visit(&mut self, url: &str, width: u32, scheme: &str) {
+        let screen =
+            json!({ "width": width, "height": 800, "deviceScaleFactor": 1, "mobile": true });
+        self.tell("Emulation.setDeviceMetricsOverride", screen);
+        let features = json!([{ "name": "prefers-color-scheme", "value": scheme }]);
+        self.tell("Emulation.setEmulatedMedia", json!({ "features": features }));
+        let went = self.tell("Page.navigate", json!({ "url": url }));
+        assert_eq!(went["errorText"], Value::Null, "{url}");
+        self.wait_for(&format!("location.href.startsWith('{url}') && document.body !== null"));
+    }
+
+    /// Waits until an expression in the page is true.
+    pub(crate) fn wait_for(&mut self, expression: &str) {
+        wait_until(expression, || self.value(expression) == true);
     }
 
     /// The value of an expression in the page.
