@@ -176,8 +176,7 @@ impl Drop for Client {
 
 fn admit(context: &Arc<Context>, crew: &Crew, stream: UnixStream) -> io::Result<()> {
     stream.set_nonblocking(false)?;
-    let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-    if peer.uid != rustix::process::geteuid() {
+    if sys::peer::of(&stream)?.user != rustix::process::geteuid().as_raw() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     if context.n_clients.load(Ordering::Relaxed) >= MOST_CLIENTS {

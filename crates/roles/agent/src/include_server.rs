@@ -157,13 +157,13 @@ impl IncludeServer {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
-        let peer = rustix::net::sockopt::socket_peercred(&stream)?;
-        if peer.uid != rustix::process::geteuid() {
+        let peer = sys::peer::of(&stream)?;
+        if peer.user != rustix::process::geteuid().as_raw() {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
         let Some(request) = receive(&mut stream)? else { return Ok(()) };
-        let environment = environment(peer.pid.as_raw_nonzero().get());
-        let names = self.names(request, &environment).unwrap_or_else(|doubt| {
+        let names = environment(peer.pid).and_then(|environment| self.names(request, &environment));
+        let names = names.unwrap_or_else(|doubt| {
             self.tell(&doubt);
             Vec::new()
         });
@@ -265,12 +265,20 @@ fn receive(stream: &mut UnixStream) -> io::Result<Option<IncludeRequest>> {
     }
 }
 
-/// The environment with which a process was started; nothing where it cannot be read.
-fn environment(pid: i32) -> Vec<u8> {
+/// The environment with which a client was started. What is set there decides what its compiler reads, so one that
+/// cannot be seen whole is a doubt.
+fn environment(pid: Option<u32>) -> Result<Vec<u8>, Doubt> {
+    let unseen =
+        |why: &str| doubt("compiler-variable", &format!("the client's environment: {why}"));
+    let pid = pid.ok_or_else(|| unseen("it is in another process namespace"))?;
     let mut text = Vec::new();
     let file = std::fs::File::open(format!("/proc/{pid}/environ"));
-    let _ = file.and_then(|file| file.take(MOST_ENVIRONMENT).read_to_end(&mut text));
-    text
+    file.and_then(|file| file.take(MOST_ENVIRONMENT).read_to_end(&mut text))
+        .map_err(|error| unseen(&error.to_string()))?;
+    if text.len() as u64 >= MOST_ENVIRONMENT {
+        return Err(unseen("it is too long"));
+    }
+    Ok(text)
 }
 
 fn doubt(code: &'static str, text: &str) -> Doubt {
@@ -279,4 +287,17 @@ fn doubt(code: &'static str, text: &str) -> Doubt {
 
 fn log(text: &str) {
     let _ = writeln!(io::stderr(), "distcc-agent[{}] include server: {text}", std::process::id());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_whose_environment_cannot_be_seen_is_a_doubt() {
+        for pid in [None, Some(u32::MAX)] {
+            assert_eq!(environment(pid).unwrap_err().code, "compiler-variable");
+        }
+        assert!(environment(Some(std::process::id())).is_ok());
+    }
 }

@@ -113,13 +113,6 @@ impl RunningJob {
     pub fn age(&self) -> Option<Duration> {
         process_age(self.pid)
     }
-
-    /// The session of its client, which all jobs of a build share; `None` once it is gone.
-    #[must_use]
-    pub fn session(&self) -> Option<u32> {
-        let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
-        Some(rustix::process::getsid(pid).ok()?.as_raw_nonzero().get().unsigned_abs())
-    }
 }
 
 /// The host's full name and the reason, of what comes behind a record.
@@ -314,7 +307,6 @@ mod tests {
             (&b"red:3632"[..], &b"native-tuning"[..])
         );
         assert!(!job.phase_began.is_zero() && job.age().is_some());
-        assert_eq!(job.session(), Some(sys::session::number().unsigned_abs()));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod descriptors;
 pub mod fork;
 pub mod heap;
 pub mod locks;
+pub mod peer;
 pub mod session;
 pub mod sibling;
 pub mod spawn;
