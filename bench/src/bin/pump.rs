@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use support::{Kind, Packages, Server, ServerOptions, Wanted, file_of_agent, program};
@@ -185,15 +185,30 @@ fn measure(project: &Project, way: &Way) -> Result<Cost> {
     Ok(Cost { first: first / n_files, further })
 }
 
-/// Has a client ask what it remembers of a compiler and a host, without an agent.
+/// Has a client ask what it remembers of a compiler and a host, and an agent what it remembers of a compiler. Then
+/// that agent ends: the first build's knows no file.
 fn get_acquainted(project: &Project, way: &Way) -> Result<()> {
     let source = if project.compiler == "g++" { "empty.cc" } else { "empty.c" };
     std::fs::write(project.folder.join(source), "")?;
-    let mut environment = way.environment.clone();
-    environment.push(("DISTCC_AGENT", "0".into()));
-    let way =
-        Way { name: way.name, prefix: way.prefix.clone(), environment, resident: no_resident };
-    compile(project, &way, source).map(drop)
+    for without_agent in [Some(("DISTCC_AGENT", "0".into())), None] {
+        let mut environment = way.environment.clone();
+        environment.extend(without_agent);
+        let way =
+            Way { name: way.name, prefix: way.prefix.clone(), environment, resident: no_resident };
+        compile(project, &way, source)?;
+    }
+    let state = way.environment.iter().find(|(name, _)| *name == "DISTCC_DIR");
+    let state = Path::new(state.map_or("".as_ref(), |(_, value)| value.as_os_str()));
+    let Resident::Process(pid) = agent(state)? else { return Ok(()) };
+    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
+    let status = Command::new(program("distcc-agent")).arg("--stop").envs(environment).status()?;
+    ensure!(status.success(), "the agent does not end");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while Path::new(&format!("/proc/{pid}")).exists() {
+        ensure!(Instant::now() < deadline, "the agent does not end");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    Ok(())
 }
 
 /// Compiles every source once, and says what that cost.

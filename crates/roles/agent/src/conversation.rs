@@ -219,7 +219,7 @@ mod tests {
 
     impl World {
         fn new() -> World {
-            let context = Arc::new(Context::new(1 << 20).unwrap());
+            let context = Arc::new(Context::new(1 << 20, None).unwrap());
             let client = World::connect(&context);
             let server = TcpListener::bind("127.0.0.1:0").unwrap();
             let folder = tempfile::tempdir().unwrap();

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use agent_wire::{Answer, Request, take_message};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
-use statedir::{AgentPlace, StateDir};
+use statedir::AgentPlace;
 use sys::fork::{Fork, fork};
 
 use crate::conversation::Conversation;
@@ -33,9 +33,7 @@ const LAST_PATIENCE: Duration = Duration::from_secs(60);
 const ASK_PATIENCE: Duration = Duration::from_secs(10);
 
 fn place(settings: &Settings) -> io::Result<AgentPlace> {
-    let opened = StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref());
-    let state = opened.or_else(|_| StateDir::open_temporary(&settings.temporary))?;
-    state.agent_place()
+    settings.open_state()?.agent_place()
 }
 
 /// Asks the agent that is running.
@@ -69,7 +67,8 @@ pub(crate) fn ask(settings: &Settings, request: &Request) -> io::Result<String> 
 /// where another agent does already.
 pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> {
     sys::heap::grow_in_large_steps();
-    let place = place(settings)?;
+    let state = settings.open_state()?;
+    let place = state.agent_place()?;
     place.make()?;
     let Some(lock) = place.try_lock()? else { return Ok(()) };
     place.tidy_up();
@@ -88,7 +87,7 @@ pub(crate) fn serve(settings: &Settings, in_background: bool) -> io::Result<()> 
     // For people who look for it.
     let _ = lock.set_len(0);
     let _ = writeln!(&lock, "{}", std::process::id());
-    let context = Arc::new(Context::new(settings.most_body_bytes)?);
+    let context = Arc::new(Context::new(settings.most_body_bytes, Some(state))?);
     context.log(&format!("serving at {}", place.socket().display()));
     let served = accept_all(&context, &listener, settings.idle, &|| place.is_reached_by(&lock));
     // What is there by now may be another agent's.

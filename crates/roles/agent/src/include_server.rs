@@ -66,7 +66,7 @@ pub(crate) fn serve(settings: &Settings, folder: &Path) -> io::Result<()> {
     listener.set_nonblocking(true)?;
     std::env::set_current_dir("/")?;
     let server = Arc::new(IncludeServer {
-        knowledge: Knowledge::new(settings.most_body_bytes),
+        knowledge: Knowledge::new(settings.most_body_bytes, settings.open_state().ok()),
         mirror: Mutex::new(Mirror::new(folder)),
         path: settings.path.clone(),
         n_clients: AtomicUsize::new(0),

@@ -37,6 +37,7 @@ use std::time::Instant;
 use plan::Knowledge;
 use rustix::event::{EventfdFlags, eventfd};
 pub use settings::Settings;
+use statedir::StateDir;
 
 /// What all conversations share.
 struct Context {
@@ -52,9 +53,9 @@ struct Context {
 }
 
 impl Context {
-    fn new(most_body_bytes: usize) -> io::Result<Context> {
+    fn new(most_body_bytes: usize, memos: Option<StateDir>) -> io::Result<Context> {
         Ok(Context {
-            knowledge: Knowledge::new(most_body_bytes),
+            knowledge: Knowledge::new(most_body_bytes, memos),
             started: Instant::now(),
             n_clients: AtomicUsize::new(0),
             n_sent: AtomicU64::new(0),

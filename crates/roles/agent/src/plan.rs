@@ -19,6 +19,7 @@ use includes::{
     Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
     prerequisites,
 };
+use statedir::StateDir;
 use wire::{Token, TokenName};
 
 use crate::files::{FileTable, Grounds, Seen};
@@ -192,7 +193,8 @@ struct Group {
 }
 
 impl Knowledge {
-    pub(crate) fn new(most_body_bytes: usize) -> Knowledge {
+    /// Nothing but what `memos` hold of compilers.
+    pub(crate) fn new(most_body_bytes: usize, memos: Option<StateDir>) -> Knowledge {
         let core = Core {
             files: FileTable::new(most_body_bytes),
             places: Places::default(),
@@ -200,7 +202,7 @@ impl Knowledge {
             remarks: Remarks::default(),
             kept: Kept::new(),
         };
-        Knowledge { settings: SettingTable::default(), core: Mutex::new(core) }
+        Knowledge { settings: SettingTable::new(memos), core: Mutex::new(core) }
     }
 
     fn core(&self) -> MutexGuard<'_, Core> {

@@ -1,4 +1,9 @@
 //! What a compiler has by itself: the folders in which it looks, and its macros.
+//!
+//! It is asked once, and what it said is kept with the state folder for later agents. It holds as long as the
+//! places that it told of are in the state in which they were ([`witnesses`]).
+
+mod witnesses;
 
 use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
@@ -8,13 +13,14 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 
 use compiler_args::Reading;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use statedir::StateDir;
 
 use crate::identity::Identity;
 
@@ -26,6 +32,12 @@ const MOST_SAID: u64 = 4 << 20;
 
 /// How many settings are remembered.
 const MOST_KNOWN: usize = 4096;
+
+/// How long a setting counts as looked at.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// What a memo of a setting begins with, before everything that it depends on.
+const MEMO: &str = "setting 1";
 
 /// What all compiles with the same compiler and options of the same kind have in common.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,12 +51,29 @@ pub(crate) struct Setting {
 }
 
 /// The settings that are known.
-#[derive(Default)]
 pub(crate) struct SettingTable {
-    known: Mutex<HashMap<Key, Arc<OnceLock<Told>>>>,
+    known: Mutex<HashMap<Key, Arc<Known>>>,
+    /// Where what compilers say is kept for later agents.
+    memos: Option<StateDir>,
 }
 
 type Told = Result<Arc<Setting>, String>;
+
+/// What is known for a key.
+#[derive(Default)]
+struct Known {
+    told: OnceLock<Told>,
+    /// What it rests on; `None` until it is there.
+    basis: Mutex<Option<Basis>>,
+}
+
+/// What a setting rests on.
+struct Basis {
+    errors: Vec<u8>,
+    /// `None` where something may have changed while the compiler spoke.
+    states: Option<String>,
+    looked: Instant,
+}
 
 /// Everything that a setting depends on.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -86,13 +115,53 @@ impl Key {
         })
     }
 
-    fn ask(&self) -> Result<Setting, String> {
+    /// What the compiler says, and the states of what that rests on.
+    fn ask(&self, memos: Option<&StateDir>) -> Result<(Said, Option<String>), String> {
+        if let Some(known) = memos.and_then(|memos| self.recall(memos)) {
+            return Ok(known);
+        }
+        let before = SystemTime::now();
         let said = self.said().map_err(|error| format!("asking the compiler: {error}"))?;
-        let folders = own_folders(&said.errors)
-            .ok_or("the compiler does not tell where it looks for headers")?;
-        let mut lines = said.output.split(|byte| *byte == b'\n');
-        let is_clang = lines.any(|line| line.starts_with(b"#define __clang__ "));
-        Ok(Setting { folders, macros: said.output.into(), is_clang })
+        let states = self.states(&said.errors, before);
+        if let (Some(memos), Some(states)) = (memos, &states) {
+            self.keep(memos, &said, states);
+        }
+        Ok((said, states))
+    }
+
+    /// The states of what that rests on; `None` where something may have changed since `before`.
+    fn states(&self, errors: &[u8], before: SystemTime) -> Option<String> {
+        witnesses::states(errors, self.working_folder(), before)
+    }
+
+    /// What was said to an earlier agent, if that still holds.
+    fn recall(&self, memos: &StateDir) -> Option<(Said, Option<String>)> {
+        let answer = memos.recall(&self.memo_key())?;
+        let mut parts = answer.splitn(3, |byte| *byte == 0);
+        let (states, errors, output) = (parts.next()?, parts.next()?, parts.next()?);
+        let now = self.states(errors, SystemTime::now()).filter(|now| now.as_bytes() == states)?;
+        Some((Said { errors: errors.to_vec(), output: output.to_vec() }, Some(now)))
+    }
+
+    /// Keeps it for later agents; where that cannot be, they ask again.
+    fn keep(&self, memos: &StateDir, said: &Said, states: &str) {
+        if !said.errors.contains(&0) && !said.output.contains(&0) {
+            let answer = [states.as_bytes(), &said.errors, &said.output].join(&0);
+            let _ = memos.keep(&self.memo_key(), &answer);
+        }
+    }
+
+    /// Everything that a memo depends on, without a NUL.
+    fn memo_key(&self) -> Vec<u8> {
+        let Key { compiler, identity, name, path, language, words, folder } = self;
+        let folder = folder.as_deref().map(<[u8]>::escape_ascii).map(|folder| folder.to_string());
+        let (compiler, path) = (compiler.escape_ascii(), path.escape_ascii());
+        format!("{MEMO} {compiler} {identity:?} {name:?} {path} {language} {words:?} {folder:?}")
+            .into_bytes()
+    }
+
+    fn working_folder(&self) -> &[u8] {
+        self.folder.as_deref().unwrap_or(b"/")
     }
 
     fn said(&self) -> io::Result<Said> {
@@ -108,7 +177,7 @@ impl Key {
             .env("PATH", OsStr::from_bytes(&self.path))
             .env("LC_ALL", "C")
             .env("_DISTCC_SAFEGUARD", "1")
-            .current_dir(OsStr::from_bytes(self.folder.as_deref().unwrap_or(b"/")))
+            .current_dir(OsStr::from_bytes(self.working_folder()))
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(errors.try_clone()?)
@@ -121,6 +190,16 @@ impl Key {
 struct Said {
     output: Vec<u8>,
     errors: Vec<u8>,
+}
+
+impl Said {
+    fn setting(&self) -> Result<Setting, String> {
+        let folders = own_folders(&self.errors)
+            .ok_or("the compiler does not tell where it looks for headers")?;
+        let mut lines = self.output.split(|byte| *byte == b'\n');
+        let is_clang = lines.any(|line| line.starts_with(b"#define __clang__ "));
+        Ok(Setting { folders, macros: self.output.as_slice().into(), is_clang })
+    }
 }
 
 /// Runs a command to its end, which has to come in time and be a success.
@@ -183,24 +262,69 @@ fn own_folders(said: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 impl SettingTable {
+    /// A table that knows what is kept in the memos of a state folder, and keeps there what it learns.
+    pub(crate) fn new(memos: Option<StateDir>) -> SettingTable {
+        // The agent does not stay in the folder in which it was started.
+        let memos = memos.filter(|memos| memos.path().is_absolute());
+        SettingTable { known: Mutex::default(), memos }
+    }
+
     /// The setting of that key. Whoever asks first runs the compiler; others wait for it.
     ///
     /// # Errors
     /// Why it is not known.
     pub(crate) fn get(&self, key: &Key) -> Told {
-        let place = {
-            let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-            if known.len() >= MOST_KNOWN && !known.contains_key(key) {
-                known.clear();
-            }
-            Arc::clone(known.entry(key.clone()).or_default())
-        };
-        let told = place.get_or_init(|| key.ask().map(Arc::new)).clone();
-        if told.is_err() {
-            // It may be better the next time.
-            self.known.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        let place = self.place(key);
+        let told = self.tell(&place, key);
+        if told.is_ok() && place.holds(key) {
+            return told;
         }
-        told
+        self.known().remove(key);
+        // What failed may be better the next time.
+        if told.is_ok() { self.tell(&self.place(key), key) } else { told }
+    }
+
+    fn tell(&self, place: &Known, key: &Key) -> Told {
+        place.told.get_or_init(|| place.learn(key, self.memos.as_ref())).clone()
+    }
+
+    fn known(&self) -> MutexGuard<'_, HashMap<Key, Arc<Known>>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn place(&self, key: &Key) -> Arc<Known> {
+        let mut known = self.known();
+        if known.len() >= MOST_KNOWN && !known.contains_key(key) {
+            known.clear();
+        }
+        Arc::clone(known.entry(key.clone()).or_default())
+    }
+}
+
+impl Known {
+    fn basis(&self) -> MutexGuard<'_, Option<Basis>> {
+        self.basis.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, key: &Key, memos: Option<&StateDir>) -> Told {
+        let looked = Instant::now();
+        let (said, states) = key.ask(memos)?;
+        let setting = said.setting()?;
+        *self.basis() = Some(Basis { errors: said.errors, states, looked });
+        Ok(Arc::new(setting))
+    }
+
+    /// Whether all that it rests on is as it was, as far as that was not just looked at.
+    fn holds(&self, key: &Key) -> bool {
+        let mut basis = self.basis();
+        let Some(basis) = &mut *basis else { return false };
+        let now = Instant::now();
+        if now.duration_since(basis.looked) < FRESH {
+            return true;
+        }
+        basis.looked = now;
+        let states = key.states(&basis.errors, SystemTime::now());
+        states.is_some() && states == basis.states
     }
 }
 
@@ -231,7 +355,7 @@ mod tests {
             let program = format!("/usr/bin/{name}");
             let key =
                 Key::of(program.as_bytes(), OsStr::new(name), b"/usr/bin", b"/", &reading).unwrap();
-            assert!(key.ask().unwrap().folders.is_empty(), "{name}");
+            assert!(key.ask(None).unwrap().0.setting().unwrap().folders.is_empty(), "{name}");
         }
     }
 
@@ -240,12 +364,51 @@ mod tests {
         let words = ["gcc", "-DX", "-c", "a.c"].map(OsString::from);
         let reading = Reading::of(&words).unwrap();
         let key = Key::of(b"/usr/bin/gcc", OsStr::new("gcc"), b"/usr/bin", b"/", &reading).unwrap();
-        let table = SettingTable::default();
+        let table = SettingTable::new(None);
         let setting = table.get(&key).unwrap();
         assert!(setting.folders.contains(&b"/usr/include".to_vec()));
         let macros = std::str::from_utf8(&setting.macros).unwrap();
         assert!(macros.contains("#define __GNUC__ ") && !macros.contains("#define X "));
         assert!(!setting.is_clang);
         assert!(Arc::ptr_eq(&setting, &table.get(&key).unwrap()));
+    }
+
+    #[test]
+    fn later_agents_know_what_still_holds() {
+        let world = tempfile::tempdir().unwrap();
+        let root = world.path().canonicalize().unwrap();
+        // What it rests on lies in a folder in which nothing else comes and goes.
+        std::fs::create_dir(root.join("local")).unwrap();
+        let missing = root.join("local/include");
+        let state = StateDir::open(Some(root.join("state").as_os_str()), None).unwrap();
+        // A compiler that counts how often it is asked.
+        let (compiler, asked) = (root.join("gcc"), root.join("asked"));
+        let text = format!(
+            "#!/bin/sh\necho >> '{}'\nexec /usr/bin/gcc -idirafter '{}' \"$@\"\n",
+            asked.display(),
+            missing.display()
+        );
+        std::fs::write(&compiler, text).unwrap();
+        std::fs::set_permissions(&compiler, std::os::unix::fs::PermissionsExt::from_mode(0o755))
+            .unwrap();
+        let reading = Reading::of(&["gcc", "-c", "a.c"].map(OsString::from)).unwrap();
+        let get = || {
+            let name = OsStr::new("gcc");
+            let compiler = compiler.as_os_str().as_bytes();
+            let key = Key::of(compiler, name, b"/usr/bin:/bin", b"/", &reading).unwrap();
+            SettingTable::new(Some(state.clone())).get(&key).unwrap()
+        };
+        let n_asked = || std::fs::read(&asked).unwrap().len();
+        // Whatever was changed just now may change once more without a trace.
+        let settle = || std::thread::sleep(Duration::from_millis(100));
+        settle();
+        let first = get();
+        assert_eq!((get(), n_asked()), (first.clone(), 1));
+        std::fs::create_dir(&missing).unwrap();
+        settle();
+        let missing = missing.as_os_str().as_bytes().to_vec();
+        assert!(!first.folders.contains(&missing));
+        assert_eq!((get().folders.contains(&missing), n_asked()), (true, 2));
+        assert_eq!((get().folders.contains(&missing), n_asked()), (true, 2));
     }
 }

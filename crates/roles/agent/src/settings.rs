@@ -1,8 +1,11 @@
 //! The environment, read once.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::PathBuf;
 use std::time::Duration;
+
+use statedir::StateDir;
 
 /// How long an agent stays without work.
 const IDLE: Duration = Duration::from_secs(600);
@@ -27,6 +30,15 @@ impl Settings {
     #[must_use]
     pub fn read() -> Settings {
         Settings::from(|name| std::env::var_os(name), memory_bytes())
+    }
+
+    /// The user's state folder, or one among the temporary ones.
+    ///
+    /// # Errors
+    /// Neither can be had.
+    pub(crate) fn open_state(&self) -> io::Result<StateDir> {
+        let opened = StateDir::open(self.state_dir.as_deref(), self.home.as_deref());
+        opened.or_else(|_| StateDir::open_temporary(&self.temporary))
     }
 
     fn from(variable: impl Fn(&str) -> Option<OsString>, memory: Option<u64>) -> Settings {

@@ -450,7 +450,7 @@ mod tests {
     impl World {
         fn new(files: &[(&str, &str)]) -> World {
             let folder = tempfile::tempdir().unwrap();
-            let world = World { folder, knowledge: Knowledge::new(1 << 20) };
+            let world = World { folder, knowledge: Knowledge::new(1 << 20, None) };
             files.iter().for_each(|(name, text)| world.write(name, text));
             world
         }

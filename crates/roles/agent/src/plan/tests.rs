@@ -19,8 +19,10 @@ const SOURCE: &str = "#include <x.h>\n#include \"y.h\"\n#include <z.h>\n\
 
 impl World {
     fn new() -> World {
-        let world =
-            World { folder: tempfile::tempdir().unwrap(), knowledge: Knowledge::new(1 << 20) };
+        let world = World {
+            folder: tempfile::tempdir().unwrap(),
+            knowledge: Knowledge::new(1 << 20, None),
+        };
         for folder in ["first", "inc/sub", "other", "side", "away"] {
             fs::create_dir_all(world.path(folder)).unwrap();
         }
@@ -149,7 +151,7 @@ fn whatever_changes_is_noticed_while_it_is_watched() {
         let is_changed = matches!(world.judge(&plan), Judgment::Changed(_));
         assert_eq!(is_changed, matters, "{what}");
         // And what is sent next is what somebody sends who sees it for the first time.
-        let fresh = text(world.plan_by(&Knowledge::new(1 << 20)));
+        let fresh = text(world.plan_by(&Knowledge::new(1 << 20, None)));
         assert_eq!(text(world.settle()), fresh, "{what}");
     }
 }
