@@ -26,7 +26,7 @@ use crate::files::{FileTable, Grounds, Seen};
 use crate::kept::{Kept, Offer};
 use crate::names::absolute;
 use crate::search::search;
-use crate::setting::{Key, Setting, SettingTable};
+use crate::setting::{Key, Macros, Setting, SettingTable};
 use crate::tree::{Places, Tree};
 use crate::watch::Trail;
 pub(crate) use survey::{Copied, Survey};
@@ -181,7 +181,7 @@ struct GroupKey {
     folder: Vec<u8>,
     quoted: Vec<Vec<u8>>,
     all: Vec<Vec<u8>>,
-    macros: Arc<[u8]>,
+    macros: Macros,
     maps_names: bool,
     has_trigraphs: bool,
 }
@@ -383,7 +383,7 @@ impl Core {
             search(reading, &setting.folders, setting.is_clang, &mut |name| {
                 self.files.folder_number(&absolute(&errand.folder, name))
             });
-        let macros = Arc::clone(&setting.macros);
+        let macros = setting.macros.clone();
         let folder = errand.folder.clone();
         GroupKey {
             folder,
@@ -396,7 +396,11 @@ impl Core {
     }
 
     fn closure(&mut self, key: &GroupKey, compile: &Compile) -> Arc<Closure> {
-        let group = self.groups.entry(key.clone()).or_insert_with(|| Group::new(key));
+        if !self.groups.contains_key(key) {
+            self.groups.insert(key.clone(), Group::new(key));
+        }
+        let group =
+            self.groups.get_mut(key).unwrap_or_else(|| unreachable!("it was just put there"));
         group.scanner.closure(compile, &mut self.files.seen_from(&key.folder, &mut self.places))
     }
 
@@ -567,7 +571,7 @@ impl Core {
 impl Group {
     fn new(key: &GroupKey) -> Group {
         let search = Search { quoted: key.quoted.clone(), all: key.all.clone() };
-        let own_macros = Some(Arc::clone(&key.macros));
+        let own_macros = Some(Arc::clone(&key.macros.0));
         let setting = includes::Setting {
             search,
             own_macros,

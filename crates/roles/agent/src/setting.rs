@@ -5,9 +5,10 @@
 
 mod witnesses;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
+use std::hash::{Hash, Hasher};
 use std::io::{self, Read, Seek};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
@@ -45,14 +46,34 @@ pub(crate) struct Setting {
     /// The compiler's own folders, in order.
     pub(crate) folders: Vec<Vec<u8>>,
     /// Its macros: what `-dM -E` prints.
-    pub(crate) macros: Arc<[u8]>,
+    pub(crate) macros: Macros,
     /// Whether it is Clang, and not GCC.
     pub(crate) is_clang: bool,
+}
+
+/// What a compiler defines by itself. Those of a table that say the same are the same piece of memory, and told
+/// apart by that: it is 13 kB long, and asked for several times a job.
+#[derive(Clone, Debug)]
+pub(crate) struct Macros(pub(crate) Arc<[u8]>);
+
+impl PartialEq for Macros {
+    fn eq(&self, other: &Macros) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Macros {}
+
+impl Hash for Macros {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        Arc::as_ptr(&self.0).addr().hash(state);
+    }
 }
 
 /// The settings that are known.
 pub(crate) struct SettingTable {
     known: Mutex<HashMap<Key, Arc<Known>>>,
+    macros: Mutex<HashSet<Arc<[u8]>>>,
     /// Where what compilers say is kept for later agents.
     memos: Option<StateDir>,
 }
@@ -193,12 +214,14 @@ struct Said {
 }
 
 impl Said {
-    fn setting(&self) -> Result<Setting, String> {
-        let folders = own_folders(&self.errors)
-            .ok_or("the compiler does not tell where it looks for headers")?;
+    fn folders(&self) -> Result<Vec<Vec<u8>>, String> {
+        let unknown = "the compiler does not tell where it looks for headers";
+        own_folders(&self.errors).ok_or_else(|| unknown.to_owned())
+    }
+
+    fn is_clang(&self) -> bool {
         let mut lines = self.output.split(|byte| *byte == b'\n');
-        let is_clang = lines.any(|line| line.starts_with(b"#define __clang__ "));
-        Ok(Setting { folders, macros: self.output.as_slice().into(), is_clang })
+        lines.any(|line| line.starts_with(b"#define __clang__ "))
     }
 }
 
@@ -266,7 +289,7 @@ impl SettingTable {
     pub(crate) fn new(memos: Option<StateDir>) -> SettingTable {
         // The agent does not stay in the folder in which it was started.
         let memos = memos.filter(|memos| memos.path().is_absolute());
-        SettingTable { known: Mutex::default(), memos }
+        SettingTable { known: Mutex::default(), macros: Mutex::default(), memos }
     }
 
     /// The setting of that key. Whoever asks first runs the compiler; others wait for it.
@@ -285,7 +308,19 @@ impl SettingTable {
     }
 
     fn tell(&self, place: &Known, key: &Key) -> Told {
-        place.told.get_or_init(|| place.learn(key, self.memos.as_ref())).clone()
+        place.told.get_or_init(|| place.learn(key, self)).clone()
+    }
+
+    fn macros(&self) -> MutexGuard<'_, HashSet<Arc<[u8]>>> {
+        self.macros.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The one piece of memory that says this.
+    fn shared(&self, text: Vec<u8>) -> Macros {
+        let mut macros = self.macros();
+        let known = macros.get(&text[..]).cloned().unwrap_or_else(|| text.into());
+        macros.insert(Arc::clone(&known));
+        Macros(known)
     }
 
     fn known(&self) -> MutexGuard<'_, HashMap<Key, Arc<Known>>> {
@@ -296,6 +331,7 @@ impl SettingTable {
         let mut known = self.known();
         if known.len() >= MOST_KNOWN && !known.contains_key(key) {
             known.clear();
+            self.macros().clear();
         }
         Arc::clone(known.entry(key.clone()).or_default())
     }
@@ -306,12 +342,12 @@ impl Known {
         self.basis.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, key: &Key, memos: Option<&StateDir>) -> Told {
+    fn learn(&self, key: &Key, table: &SettingTable) -> Told {
         let looked = Instant::now();
-        let (said, states) = key.ask(memos)?;
-        let setting = said.setting()?;
+        let (said, states) = key.ask(table.memos.as_ref())?;
+        let (folders, is_clang) = (said.folders()?, said.is_clang());
         *self.basis() = Some(Basis { errors: said.errors, states, looked });
-        Ok(Arc::new(setting))
+        Ok(Arc::new(Setting { folders, macros: table.shared(said.output), is_clang }))
     }
 
     /// Whether all that it rests on is as it was, as far as that was not just looked at.
@@ -355,7 +391,7 @@ mod tests {
             let program = format!("/usr/bin/{name}");
             let key =
                 Key::of(program.as_bytes(), OsStr::new(name), b"/usr/bin", b"/", &reading).unwrap();
-            assert!(key.ask(None).unwrap().0.setting().unwrap().folders.is_empty(), "{name}");
+            assert!(key.ask(None).unwrap().0.folders().unwrap().is_empty(), "{name}");
         }
     }
 
@@ -367,7 +403,7 @@ mod tests {
         let table = SettingTable::new(None);
         let setting = table.get(&key).unwrap();
         assert!(setting.folders.contains(&b"/usr/include".to_vec()));
-        let macros = std::str::from_utf8(&setting.macros).unwrap();
+        let macros = std::str::from_utf8(&setting.macros.0).unwrap();
         assert!(macros.contains("#define __GNUC__ ") && !macros.contains("#define X "));
         assert!(!setting.is_clang);
         assert!(Arc::ptr_eq(&setting, &table.get(&key).unwrap()));
@@ -403,7 +439,9 @@ mod tests {
         let settle = || std::thread::sleep(Duration::from_millis(100));
         settle();
         let first = get();
-        assert_eq!((get(), n_asked()), (first.clone(), 1));
+        let again = get();
+        assert_eq!((&again.folders, &again.macros.0), (&first.folders, &first.macros.0));
+        assert_eq!(n_asked(), 1);
         std::fs::create_dir(&missing).unwrap();
         settle();
         let missing = missing.as_os_str().as_bytes().to_vec();
