@@ -14,7 +14,7 @@ use wire::{Token, TokenName};
 
 use crate::identity::Identity;
 use crate::names::{absolute, folder_of};
-use crate::tree::Places;
+use crate::tree::{Places, Route};
 use crate::watch::{Trail, Watch};
 
 /// The largest file that is sent.
@@ -22,7 +22,11 @@ const LARGEST: u64 = 64 << 20;
 
 /// What is known of files.
 pub(crate) struct FileTable {
-    names: HashMap<Arc<[u8]>, Known>,
+    /// Tells this table from the one before, whose numbers mean nothing here.
+    age: u64,
+    numbers: HashMap<Arc<[u8]>, NameNumber>,
+    /// By their numbers.
+    names: Vec<Known>,
     /// Folders in which files were looked for in vain.
     folders: HashMap<Arc<[u8]>, Folder>,
     /// Folders that names lead through, to leave them again by `..`.
@@ -61,8 +65,13 @@ impl Room {
     }
 }
 
+/// The number of a name, by which it is found without its letters being read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct NameNumber(u32);
+
 /// What was at a name.
 struct Known {
+    name: Arc<[u8]>,
     found: Found,
     identity: Option<Identity>,
     looked: Looked,
@@ -114,7 +123,7 @@ struct Folder {
     is_settled: bool,
     looked: Looked,
     /// What was looked for there, and is no file.
-    missing: HashSet<Arc<[u8]>>,
+    missing: HashSet<NameNumber>,
 }
 
 /// What is where a name leads through.
@@ -130,8 +139,10 @@ pub(crate) type Number = (u64, u64);
 /// What an answer rests on: it holds as long as all of it stays as it is.
 #[derive(Debug, Default)]
 pub(crate) struct Grounds {
+    /// The age of the table that the numbers are of.
+    pub(crate) age: u64,
     /// Files, in their states. One that several names lead to is here once.
-    pub(crate) files: Vec<(Arc<[u8]>, FileId)>,
+    pub(crate) files: Vec<(NameNumber, FileId)>,
     /// Folders in which files were looked for in vain, with their versions.
     pub(crate) folders: Vec<(Arc<[u8]>, u64)>,
     /// Folders that those other names lead through.
@@ -160,7 +171,9 @@ impl Content {
 impl FileTable {
     pub(crate) fn new(most_body_bytes: usize) -> FileTable {
         FileTable {
-            names: HashMap::new(),
+            age: 0,
+            numbers: HashMap::new(),
+            names: Vec::new(),
             folders: HashMap::new(),
             passages: HashMap::new(),
             ids: HashMap::new(),
@@ -190,8 +203,8 @@ impl FileTable {
         let is_too_large = self.names.len() > most_names;
         if is_too_large {
             let watch = Watch::after(self.watch.generation());
-            let number = self.number;
-            *self = FileTable { number, watch, ..FileTable::new(self.most_body_bytes) };
+            let (number, age) = (self.number, self.age + 1);
+            *self = FileTable { number, age, watch, ..FileTable::new(self.most_body_bytes) };
         }
         is_too_large
     }
@@ -220,10 +233,21 @@ impl FileTable {
         self.folder(name).identity.map(|identity| identity.number())
     }
 
+    /// Which table this is: each that forgets everything is another.
+    pub(crate) fn age(&self) -> u64 {
+        self.age
+    }
+
     /// What is at an absolute name.
     pub(crate) fn look(&mut self, name: &[u8]) -> Found {
-        if let Some(known) = self.names.get(name) {
-            return known.found;
+        let number = self.number(name);
+        self.found(number)
+    }
+
+    /// The number of an absolute name, which is looked at if it never was.
+    pub(crate) fn number(&mut self, name: &[u8]) -> NameNumber {
+        if let Some(number) = self.numbers.get(name) {
+            return *number;
         }
         let name: Arc<[u8]> = name.into();
         match self.folder(folder_of(&name)).identity {
@@ -232,15 +256,30 @@ impl FileTable {
         }
     }
 
+    /// The number of an absolute name, if that was looked at.
+    pub(crate) fn known_number(&self, name: &[u8]) -> Option<NameNumber> {
+        self.numbers.get(name).copied()
+    }
+
+    /// The name with a number of this table.
+    pub(crate) fn name(&self, number: NameNumber) -> &Arc<[u8]> {
+        &self.names[number.0 as usize].name
+    }
+
+    /// What was at a name when it was looked at last.
+    pub(crate) fn found(&self, number: NameNumber) -> Found {
+        self.names[number.0 as usize].found
+    }
+
     /// Looks at a name, whatever is known of it.
-    fn look_anew(&mut self, name: &Arc<[u8]>) -> Found {
+    fn look_anew(&mut self, name: &Arc<[u8]>) -> NameNumber {
         // First the folder: what comes after it shows there.
         self.folder(folder_of(name));
         let at = Instant::now();
         self.put(name, stat_file(name).as_ref(), at)
     }
 
-    fn put(&mut self, name: &Arc<[u8]>, stat: Option<&Stat>, at: Instant) -> Found {
+    fn put(&mut self, name: &Arc<[u8]>, stat: Option<&Stat>, at: Instant) -> NameNumber {
         let identity = stat.filter(|stat| is_file(stat)).map(Identity::of);
         let found = match (identity, stat) {
             (Some(identity), _) => Found::File(self.id(identity, name)),
@@ -248,12 +287,23 @@ impl FileTable {
             (None, None) => Found::Missing,
         };
         self.watch.heed(name);
-        let looked = Looked::at(at);
-        self.names.insert(Arc::clone(name), Known { found, identity, looked });
+        let known = Known { name: Arc::clone(name), found, identity, looked: Looked::at(at) };
+        let number = match self.numbers.get(name) {
+            Some(number) => {
+                self.names[number.0 as usize] = known;
+                *number
+            }
+            None => {
+                let number = NameNumber(self.names.len() as u32);
+                self.names.push(known);
+                self.numbers.insert(Arc::clone(name), number);
+                number
+            }
+        };
         if identity.is_none() {
-            self.folder(folder_of(name)).missing.insert(Arc::clone(name));
+            self.folder(folder_of(name)).missing.insert(number);
         }
-        found
+        number
     }
 
     fn id(&mut self, identity: Identity, name: &Arc<[u8]>) -> FileId {
@@ -314,19 +364,13 @@ impl FileTable {
     pub(crate) fn follow<'a>(
         &mut self,
         trail: &Trail,
-        files: impl Iterator<Item = &'a [u8]>,
+        files: impl Iterator<Item = (&'a Route, FileId)>,
     ) -> bool {
-        self.watch.follow(trail, files)
-    }
-
-    /// A name as it is kept here, and what is there.
-    pub(crate) fn look_up(&mut self, name: &[u8]) -> (Arc<[u8]>, Found) {
-        if let Some((name, known)) = self.names.get_key_value(name) {
-            return (Arc::clone(name), known.found);
-        }
-        let found = self.look(name);
-        let kept = self.names.get_key_value(name);
-        (kept.map_or_else(|| name.into(), |(name, _)| Arc::clone(name)), found)
+        let device = |id: FileId| {
+            let number = self.numbers.get(&self.contents.get(&id)?.name)?;
+            Some(self.names[number.0 as usize].identity?.number().0)
+        };
+        self.watch.follow(trail, files, device)
     }
 
     /// Looks again at what an answer rests on, as far as nobody has since `since`. `is_watched`: all
@@ -342,9 +386,13 @@ impl FileTable {
         // Whatever is looked at now is so from now on.
         let now = Looked { at: Instant::now(), generation: is_watched.then_some(generation) };
         let mut seen = Seen { changed: None, is_watched };
-        for (name, id) in &grounds.files {
-            if self.found_since(name, since, now) != Found::File(*id) {
-                seen.changed.get_or_insert_with(|| name.to_vec());
+        if grounds.age != self.age {
+            seen.changed = Some(b"what was known of files".to_vec());
+            return seen;
+        }
+        for (number, id) in &grounds.files {
+            if self.found_since(*number, since, now) != Found::File(*id) {
+                seen.changed.get_or_insert_with(|| self.name(*number).to_vec());
             }
             seen.is_watched &= self.is_certain(*id);
         }
@@ -382,8 +430,8 @@ impl FileTable {
 
     /// Looks again at all names that may lead elsewhere by now.
     fn look_again(&mut self, may_have_changed: impl Fn(&[u8], Found) -> bool) {
-        let names = self.names.iter().filter(|(name, known)| may_have_changed(name, known.found));
-        let names: Vec<Arc<[u8]>> = names.map(|(name, _)| Arc::clone(name)).collect();
+        let names = self.names.iter().filter(|known| may_have_changed(&known.name, known.found));
+        let names: Vec<Arc<[u8]>> = names.map(|known| Arc::clone(&known.name)).collect();
         for name in names {
             self.look_anew(&name);
         }
@@ -391,22 +439,21 @@ impl FileTable {
 
     /// Looks again at a file, if it is known.
     pub(crate) fn refresh(&mut self, name: &[u8]) {
-        if let Some((name, _)) = self.names.get_key_value(name) {
-            let name = Arc::clone(name);
+        if let Some(number) = self.known_number(name) {
             let now = Instant::now();
             let since = Since { at: now, generation: self.watch.generation() };
-            self.found_since(&name, since, Looked::at(now));
+            self.found_since(number, since, Looked::at(now));
         }
     }
 
     /// What is at a name: looked at now, unless somebody has since `since`.
-    fn found_since(&mut self, name: &Arc<[u8]>, since: Since, now: Looked) -> Found {
-        let Some(known) = self.names.get_mut(name) else { return self.look(name) };
+    fn found_since(&mut self, number: NameNumber, since: Since, now: Looked) -> Found {
+        let known = &mut self.names[number.0 as usize];
         let found = known.found;
         if since.is_before(known.looked) {
             return found;
         }
-        let stat = stat_file(name);
+        let stat = stat_file(&known.name);
         let identity = stat.as_ref().filter(|stat| is_file(stat)).map(Identity::of);
         if identity == known.identity {
             let Found::File(id) = found else {
@@ -419,12 +466,14 @@ impl FileTable {
                 return found;
             }
             // Where it cannot be read it is as good as none.
-            return Some(self.look(name)).filter(|is| *is != found).unwrap_or(Found::Other);
+            return Some(self.found(number)).filter(|is| *is != found).unwrap_or(Found::Other);
         }
-        let is = match stat {
-            Some(_) => self.put(name, stat.as_ref(), now.at),
-            None => self.look_anew(name),
+        let name = Arc::clone(&known.name);
+        match stat {
+            Some(_) => self.put(&name, stat.as_ref(), now.at),
+            None => self.look_anew(&name),
         };
+        let is = self.found(number);
         if matches!(found, Found::File(_)) {
             // Its other names.
             self.look_again(|_, other| other == found);
@@ -449,7 +498,7 @@ impl FileTable {
         self.forget(id);
         self.ids.remove(&identity);
         let id = self.id(identity, &name);
-        for known in self.names.values_mut().filter(|known| known.identity == Some(identity)) {
+        for known in self.names.iter_mut().filter(|known| known.identity == Some(identity)) {
             known.found = Found::File(id);
         }
         true
@@ -477,10 +526,10 @@ impl FileTable {
         }
         let missing = std::mem::take(&mut folder.missing);
         let mut newcomer = None;
-        for name in missing {
-            let stat = stat_file(&name);
-            let was = self.names.get(&name).map(|known| known.found);
-            if was != Some(self.put(&name, stat.as_ref(), now.at)) {
+        for number in missing {
+            let (name, was) = (Arc::clone(self.name(number)), self.found(number));
+            self.put(&name, stat_file(&name).as_ref(), now.at);
+            if was != self.found(number) {
                 newcomer.get_or_insert_with(|| name.to_vec());
             }
         }
@@ -590,7 +639,7 @@ impl Files for View<'_> {
         match self.places.route(&absolute) {
             Some(route) if route.end.is_empty() => b"/".to_vec(),
             Some(route) => route.end.clone(),
-            None => absolute,
+            None => absolute.into_owned(),
         }
     }
 

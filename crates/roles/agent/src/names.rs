@@ -1,8 +1,10 @@
 //! Names of files, as compilers write them.
 
+use std::borrow::Cow;
+
 /// The absolute form of `name` for a compiler that works in `folder`: no other detours are taken out
 /// than a leading `./`, which GCC leaves out as well.
-pub(crate) fn absolute(folder: &[u8], name: &[u8]) -> Vec<u8> {
+pub(crate) fn absolute<'a>(folder: &'a [u8], name: &'a [u8]) -> Cow<'a, [u8]> {
     let mut name = name;
     while let Some(rest) = name.strip_prefix(b"./") {
         name = rest;
@@ -11,9 +13,9 @@ pub(crate) fn absolute(folder: &[u8], name: &[u8]) -> Vec<u8> {
         }
     }
     match name {
-        [b'/', ..] => name.to_vec(),
-        b"" | b"." => folder.to_vec(),
-        _ => [folder, b"/", name].concat(),
+        [b'/', ..] => name.into(),
+        b"" | b"." => folder.into(),
+        _ => [folder, b"/", name].concat().into(),
     }
 }
 
@@ -39,7 +41,7 @@ mod tests {
             ("../a.c", "/w/../a.c"),
             (".", "/w"),
         ] {
-            assert_eq!(absolute(b"/w", name.as_bytes()), expected.as_bytes(), "{name}");
+            assert_eq!(*absolute(b"/w", name.as_bytes()), *expected.as_bytes(), "{name}");
         }
         assert_eq!(folder_of(b"/a"), b"/");
         assert_eq!(folder_of(b"/a/../b"), b"/a/..");

@@ -1,5 +1,6 @@
 //! What a job reads, and what is sent for it.
 
+mod layout;
 mod listing;
 mod survey;
 #[cfg(test)]
@@ -8,27 +9,27 @@ mod tests;
 use std::ffi::{OsStr, OsString};
 use std::net::SocketAddr;
 use std::os::unix::ffi::OsStringExt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use agent_wire::{Errand, Keeping, Way};
 use compiler_args::{MacroWord, Reading};
-use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt};
 use includes::{
-    Closure, ClosureDoubt, Compile, Doubt as Told, FileId, Found, MacroOption, Scanner, Search,
-    prerequisites,
+    Closure, ClosureDoubt, Compile, Doubt as Told, MacroOption, Scanner, Search, prerequisites,
 };
 use statedir::StateDir;
 use wire::{Token, TokenName};
 
-use crate::files::{FileTable, Grounds, Seen};
+use crate::files::{FileTable, NameNumber, Seen};
 use crate::kept::{Kept, Offer};
 use crate::names::absolute;
 use crate::search::search;
 use crate::setting::{Key, Macros, Setting, SettingTable};
-use crate::tree::{Places, Tree};
-use crate::watch::Trail;
+use crate::tree::Places;
+pub(crate) use layout::Layout;
+use layout::{FOLDER_MARK, Spots};
 pub(crate) use survey::{Copied, Survey};
 use survey::{Headers, Remarks};
 
@@ -45,9 +46,6 @@ const MOST_LAYOUTS: usize = 4096;
 
 /// How many names of files are kept.
 const MOST_NAMES: usize = 1 << 20;
-
-/// The name by which an empty folder is sent. Source: the convention of distcc 3.4.
-const FOLDER_MARK: &[u8] = b"/forcing_technique_271828";
 
 /// Why a job is not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,43 +107,6 @@ impl Pieces {
     }
 }
 
-/// What travels of an entry, and whose content follows.
-type Entry = (Vec<u8>, Option<FileId>);
-
-/// The files of a closure, as a server is to lay them out.
-pub(crate) struct Layout {
-    /// Links and folders as they travel; of files, what stands before the length of the content.
-    entries: Vec<Entry>,
-    /// The names by which the scanner knows the files.
-    names: HashSet<Arc<[u8]>>,
-    /// What it depends on.
-    grounds: Grounds,
-    /// What the names of that lead through.
-    trail: Trail,
-    /// What a compiler has read, as far as that is known to be among the files: the text told last.
-    approved: Mutex<Vec<u8>>,
-    /// The watch's generation since which all of that is watched; 0 before.
-    generation: AtomicU64,
-}
-
-impl Layout {
-    /// How many files, links and folders there are.
-    pub(crate) fn n_entries(&self) -> usize {
-        self.entries.len()
-    }
-
-    /// Where the files are, without links and detours.
-    fn places(&self) -> impl Iterator<Item = &[u8]> {
-        let files = self.entries.iter().filter(|(_, id)| id.is_some());
-        files.map(|(entry, _)| &entry[Token::LEN..])
-    }
-
-    /// Whether all that it depends on is watched, and nothing was heard of a change since.
-    fn is_unchanged(&self, generation: u64) -> bool {
-        self.generation.load(Ordering::Relaxed) == generation
-    }
-}
-
 /// Whether an answer counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Judgment {
@@ -190,6 +151,7 @@ struct Group {
     scanner: Scanner,
     /// By the place of the closure, which is kept for that.
     layouts: HashMap<usize, (Arc<Closure>, Arc<Layout>)>,
+    spots: Spots,
 }
 
 impl Knowledge {
@@ -250,11 +212,15 @@ impl Knowledge {
         // The server has answered, so it had all of it.
         core.kept.note(&plan.offer);
         let mut approved = layout.approved.lock().unwrap_or_else(PoisonError::into_inner);
-        if **approved != *dependencies {
+        // What names another table is of is changed, below.
+        let is_read_from = layout.is_of(&core.files);
+        if is_read_from && **approved != *dependencies {
             for name in prerequisites(dependencies) {
                 let name = absolute(folder, &name);
-                if !layout.names.contains(&name[..]) && !core.is_sent(layout, &name) {
-                    return Judgment::Missed(name);
+                let number = core.files.known_number(&name);
+                let is_layouts = number.is_some_and(|number| layout.has_name(number));
+                if !is_layouts && !core.is_sent(layout, &name) {
+                    return Judgment::Missed(name.into_owned());
                 }
             }
             *approved = dependencies.to_vec();
@@ -274,8 +240,7 @@ impl Core {
     /// it met.
     fn is_sent(&mut self, layout: &Layout, name: &[u8]) -> bool {
         let Some(route) = self.places.route(name) else { return false };
-        let is_it = |(entry, id): &Entry| id.is_some() && entry[Token::LEN..] == route.end;
-        layout.entries.iter().any(is_it)
+        layout.files.iter().any(|(sent, _)| sent.end == route.end)
     }
 
     /// Looks whether anything is not as it was sent any more, and watches it from now on.
@@ -284,7 +249,8 @@ impl Core {
         if layout.is_unchanged(generation) {
             return None;
         }
-        let is_watched = self.files.follow(&layout.trail, layout.places());
+        let files = layout.files.iter().map(|(route, id)| (&**route, *id));
+        let is_watched = self.files.follow(&layout.trail, files);
         let seen = self.files.look_over(&layout.grounds, Instant::now(), is_watched);
         if seen.is_watched && seen.changed.is_none() {
             layout.generation.store(generation, Ordering::Relaxed);
@@ -298,6 +264,7 @@ impl Core {
         for group in self.groups.values_mut() {
             group.scanner.forget();
             group.layouts.clear();
+            group.spots.clear();
         }
     }
 
@@ -311,6 +278,7 @@ impl Core {
         }
         for group in self.groups.values_mut().filter(|group| group.layouts.len() > MOST_LAYOUTS) {
             group.layouts.clear();
+            group.spots.clear();
         }
     }
 
@@ -404,95 +372,6 @@ impl Core {
         group.scanner.closure(compile, &mut self.files.seen_from(&key.folder, &mut self.places))
     }
 
-    /// How the files of a closure are laid out.
-    fn layout(
-        &mut self,
-        key: &GroupKey,
-        closure: &Arc<Closure>,
-        reading: &Reading,
-    ) -> Result<Arc<Layout>, Doubt> {
-        let number = Arc::as_ptr(closure) as usize;
-        let known = self.groups.get(key).and_then(|group| group.layouts.get(&number));
-        if let Some((_, layout)) = known {
-            return Ok(Arc::clone(layout));
-        }
-        let layout = Arc::new(self.lay_out(key, closure, reading)?);
-        if let Some(group) = self.groups.get_mut(key) {
-            group.layouts.insert(number, (Arc::clone(closure), Arc::clone(&layout)));
-        }
-        Ok(layout)
-    }
-
-    fn lay_out(
-        &mut self,
-        key: &GroupKey,
-        closure: &Arc<Closure>,
-        reading: &Reading,
-    ) -> Result<Layout, Doubt> {
-        let absolute = |name: &[u8]| absolute(&key.folder, name);
-        let searched = || key.quoted.iter().chain(&key.all);
-        let missed = closure.missed_in.iter().map(|name| &name[..]);
-        let wished = searched().chain(&reading.all).chain(&reading.quoted).chain(&reading.system);
-        let folders: HashSet<Arc<[u8]>> = missed
-            .chain(wished.chain(&reading.after).map(Vec::as_slice))
-            .map(|name| absolute(name).into())
-            .collect();
-        let mut files: Vec<(Arc<[u8]>, FileId)> = Vec::with_capacity(closure.files.len());
-        let mut names = HashSet::with_capacity(closure.files.len());
-        let mut passages: HashSet<Vec<u8>> = HashSet::new();
-        let mut ends: HashSet<Arc<[u8]>> = HashSet::new();
-        let mut tree: Tree<FileId> = Tree::new();
-        let mut trail = Trail::default();
-        for name in &closure.files {
-            let (name, found) = self.files.look_up(&absolute(name));
-            let Found::File(id) = found else { return Err(gone(&name)) };
-            let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
-            if is_no_place_for_files(&route.end) {
-                return Err(Doubt {
-                    code: "unusual-file",
-                    text: format!("{} is made by the kernel", String::from_utf8_lossy(&name)),
-                });
-            }
-            trail.add(&route);
-            tree.add_file(&route, id);
-            // Where no link is on the way, one name of the file tells of all.
-            if route.links.is_empty() && route.end[..] != name[..] {
-                let (end, found) = self.files.look_up(&route.end);
-                if found != Found::File(id) {
-                    self.files.refresh(&name);
-                    self.files.refresh(&end);
-                    self.files.disturb(&name);
-                }
-                passages.extend(route.folders.iter().cloned());
-                if ends.insert(Arc::clone(&end)) {
-                    files.push((end, id));
-                }
-            } else {
-                files.push((Arc::clone(&name), id));
-            }
-            names.insert(name);
-        }
-        for name in searched().chain([&key.folder]) {
-            let name = absolute(name);
-            let route = self.places.route(&name).ok_or_else(|| gone(&name))?;
-            tree.add_folder(&route);
-        }
-        for name in folders.iter().map(|name| &name[..]).chain([&key.folder[..]]) {
-            trail.add_folder(name, &mut self.places);
-        }
-        let version = |name: Arc<[u8]>| (Arc::clone(&name), self.files.folder_version(&name));
-        let folders = folders.into_iter().map(version).collect();
-        let mut ways = Vec::with_capacity(passages.len());
-        for name in passages {
-            let number = self.files.passage(&name).ok_or_else(|| gone(&name))?;
-            ways.push((name.into(), number));
-        }
-        let grounds = Grounds { files, folders, passages: ways };
-        let generation = AtomicU64::new(0);
-        let approved = Mutex::default();
-        Ok(Layout { entries: entries(&tree)?, names, grounds, trail, approved, generation })
-    }
-
     /// Gathers what is sent.
     fn gather(
         &mut self,
@@ -501,7 +380,7 @@ impl Core {
         layout: Arc<Layout>,
         server: Option<SocketAddr>,
     ) -> Result<Plan, Doubt> {
-        let words = sent_words(errand, setting, &layout)?;
+        let words = sent_words(errand, setting, &layout, &self.files)?;
         let head = wire::encode_tree_head(&errand.folder, &words, layout.n_entries())
             .map_err(|error| cannot_travel(&error))?;
         let mut pieces = Pieces::after(head);
@@ -514,14 +393,17 @@ impl Core {
         }
         let mut offer = Offer::to(server);
         let had = server.and_then(|server| self.kept.had_by(server));
-        for (entry, id) in &layout.entries {
-            pieces.add(entry);
-            let Some(id) = *id else { continue };
+        layout.others.iter().for_each(|other| pieces.add(other));
+        for (route, id) in &layout.files {
+            let id = *id;
+            let name = Token { name: TokenName::Name, param: route.end.len() as u32 };
+            pieces.add(&name.encode());
+            pieces.add(&route.end);
             if let Some(key) = had.as_ref().and_then(|had| had.key(id)) {
                 pieces.add(&wire::encode_kept(&key));
                 continue;
             }
-            let body = self.files.body(id).ok_or_else(|| gone(entry))?;
+            let body = self.files.body(id).ok_or_else(|| gone(&route.end))?;
             if server.is_some()
                 && self.files.is_settled(id)
                 && let Some(key) = self.kept.key(id)
@@ -542,7 +424,7 @@ impl Core {
         setting: &Setting,
         settled: Settled,
     ) -> Result<Plan, Doubt> {
-        let words = sent_words(errand, setting, &settled.layout)?;
+        let words = sent_words(errand, setting, &settled.layout, &self.files)?;
         let survey = self.survey(&settled, reading, setting, Headers::Sent, &mut |_| false)?;
         let n_entries = survey.files.len() + survey.links.len() + survey.folders.len();
         let head = wire::encode_tree_head(&errand.folder, &words, n_entries)
@@ -578,7 +460,7 @@ impl Group {
             maps_names: key.maps_names,
             has_trigraphs: key.has_trigraphs,
         };
-        Group { scanner: Scanner::new(setting), layouts: HashMap::new() }
+        Group { scanner: Scanner::new(setting), layouts: HashMap::new(), spots: Spots::default() }
     }
 }
 
@@ -594,6 +476,7 @@ fn sent_words<'a>(
     errand: &'a Errand,
     setting: &'a Setting,
     layout: &Layout,
+    files: &FileTable,
 ) -> Result<Vec<&'a [u8]>, Doubt> {
     let mut words: Vec<&[u8]> = errand.sent.iter().map(Vec::as_slice).collect();
     if errand.way == Way::Whole {
@@ -603,7 +486,8 @@ fn sent_words<'a>(
         let text = "Clang of another place has other headers of its own".to_owned();
         return Err(Doubt { code: "other-folders", text });
     }
-    let is_first = |name: &Arc<[u8]>| {
+    let is_first = |number: &NameNumber| {
+        let name = files.name(*number);
         let folder = name.strip_suffix(FIRST_HEADER).and_then(|rest| rest.strip_suffix(b"/"));
         folder.is_some_and(|folder| setting.folders.iter().any(|own| own == folder))
     };
@@ -629,25 +513,6 @@ fn compile(reading: &Reading) -> Compile {
     }
 }
 
-/// The entries of a tree, those for folders and links as they travel.
-fn entries(tree: &Tree<FileId>) -> Result<Vec<Entry>, Doubt> {
-    let mut entries = Vec::new();
-    for (name, target) in &tree.links {
-        let link = wire::encode_tree_link(name, target).map_err(|error| cannot_travel(&error))?;
-        entries.push((link, None));
-    }
-    for folder in tree.empty_folders() {
-        let name = [folder, FOLDER_MARK].concat();
-        let file = wire::encode_tree_file(&name, b"").map_err(|error| cannot_travel(&error))?;
-        entries.push((file, None));
-    }
-    for (name, id) in &tree.files {
-        let token = Token { name: TokenName::Name, param: name.len() as u32 };
-        entries.push(([&token.encode()[..], name].concat(), Some(*id)));
-    }
-    Ok(entries)
-}
-
 fn cannot_travel(error: &wire::WireError) -> Doubt {
     Doubt { code: "unusual-file", text: format!("it cannot be sent: {error}") }
 }
@@ -669,9 +534,4 @@ fn doubt_code(doubt: &ClosureDoubt) -> &'static str {
         ClosureDoubt::PrecompiledHeader => "precompiled-header",
         ClosureDoubt::Missing => "missing-file",
     }
-}
-
-/// Whether what lies there says something else on another machine.
-fn is_no_place_for_files(name: &[u8]) -> bool {
-    [&b"/proc/"[..], b"/sys/", b"/dev/"].iter().any(|folder| name.starts_with(folder))
 }

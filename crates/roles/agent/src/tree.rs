@@ -16,6 +16,9 @@ const MOST_LINKS: usize = 40;
 pub(crate) struct Places {
     known: HashMap<Vec<u8>, Place>,
     routes: HashMap<Vec<u8>, Option<Arc<Route>>>,
+    /// Numbers of places, none of which is ever given again.
+    numbers: HashMap<Vec<u8>, u32>,
+    last_number: u32,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,12 +38,33 @@ pub(crate) struct Route {
     pub(crate) links: Vec<(Vec<u8>, Vec<u8>)>,
     /// Folders that are left again by `..`.
     pub(crate) folders: Vec<Vec<u8>>,
+    /// The number that all ways to this place share, and no other.
+    pub(crate) number: u32,
+    /// That of the folder in which the place lies.
+    pub(crate) folder: u32,
+}
+
+impl Route {
+    /// The folder in which the place lies; empty for the root.
+    pub(crate) fn folder_name(&self) -> &[u8] {
+        let end = self.end.iter().rposition(|byte| *byte == b'/').unwrap_or(0);
+        &self.end[..end]
+    }
 }
 
 impl Places {
     /// Forgets what is where.
     pub(crate) fn forget(&mut self) {
-        *self = Places::default();
+        *self = Places { last_number: self.last_number, ..Places::default() };
+    }
+
+    fn number(&mut self, place: &[u8]) -> u32 {
+        if let Some(number) = self.numbers.get(place) {
+            return *number;
+        }
+        self.last_number += 1;
+        self.numbers.insert(place.to_vec(), self.last_number);
+        self.last_number
     }
 
     /// The way that an absolute name leads; `None` where links go round in circles, or the way leads
@@ -49,7 +73,11 @@ impl Places {
         if let Some(known) = self.routes.get(name) {
             return known.clone();
         }
-        let route = self.walk(name).map(Arc::new);
+        let route = self.walk(name).map(|mut route| {
+            (route.number, route.folder) =
+                (self.number(&route.end), self.number(route.folder_name()));
+            Arc::new(route)
+        });
         self.routes.insert(name.to_vec(), route.clone());
         route
     }

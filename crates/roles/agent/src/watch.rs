@@ -17,10 +17,11 @@ use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
-use foldhash::{HashSet, HashSetExt};
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
+use includes::FileId;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, WatchFlags};
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use crate::names::folder_of;
@@ -92,8 +93,12 @@ struct Eye {
     events: OwnedFd,
     mounts: OwnedFd,
     watched: HashSet<Box<[u8]>>,
+    /// Files among these, by the numbers of their places.
+    watched_files: HashSet<u32>,
     /// What cannot be watched.
     refused: HashSet<Box<[u8]>>,
+    /// Whether all changes on a device make events.
+    devices: HashMap<u64, bool>,
     most: usize,
     begun: Instant,
 }
@@ -152,7 +157,8 @@ impl Trail {
         }
     }
 
-    fn add_with_folders(&mut self, folder: &[u8]) {
+    /// Adds a folder that is no link, and those that it lies in.
+    pub(crate) fn add_with_folders(&mut self, folder: &[u8]) {
         let folder: &[u8] = if folder.is_empty() { b"/" } else { folder };
         if !self.folders.contains(folder) {
             self.folders.insert(folder.to_vec());
@@ -222,11 +228,13 @@ impl Watch {
     }
 
     /// Watches all that names lead through and the files where they end, from now on; or says that
-    /// this cannot be had. What is looked at afterwards holds as long as the generation does.
+    /// this cannot be had. What is looked at afterwards holds as long as the generation does. `device` gives that of
+    /// a file, as far as it is known.
     pub(crate) fn follow<'a>(
         &mut self,
         trail: &Trail,
-        files: impl Iterator<Item = &'a [u8]>,
+        mut files: impl Iterator<Item = (&'a Route, FileId)>,
+        device: impl Fn(FileId) -> Option<u64>,
     ) -> bool {
         if self.eye.is_none() {
             if self.rests_until.is_some_and(|end| Instant::now() < end) {
@@ -243,9 +251,9 @@ impl Watch {
             found.is_ok_and(|found| found.as_bytes() == &target[..])
         };
         // Each folder after the one that it lies in: whatever is exchanged from then on is seen.
-        trail.folders.iter().all(|folder| eye.watch(folder, folder_events, heeded))
+        trail.folders.iter().all(|folder| eye.watch_folder(folder, heeded))
             && trail.links.iter().all(is_same)
-            && files.into_iter().all(|file| eye.watch(file, |_| FILE_EVENTS, heeded))
+            && files.all(|(route, id)| eye.watch_file(route, || device(id), heeded))
     }
 }
 
@@ -253,10 +261,8 @@ impl Watch {
 /// there, its files tell. A folder in which everybody has files, such as `/tmp`, stays open: to be told of that,
 /// the kernel would have to mark each of the thousands of names that it knows there, which takes it
 /// many milliseconds.
-fn folder_events(folder: &[u8]) -> WatchFlags {
-    let found = rustix::fs::lstat(folder);
-    let is_everybodys =
-        found.is_ok_and(|found| Mode::from_raw_mode(found.st_mode).contains(Mode::SVTX));
+fn folder_events(found: &Stat) -> WatchFlags {
+    let is_everybodys = Mode::from_raw_mode(found.st_mode).contains(Mode::SVTX);
     if is_everybodys { COMES_AND_GOES } else { COMES_AND_GOES.union(WatchFlags::ATTRIB) }
 }
 
@@ -298,18 +304,45 @@ impl Eye {
             events,
             mounts,
             watched: HashSet::new(),
+            watched_files: HashSet::new(),
             refused: HashSet::new(),
+            devices: HashMap::new(),
             most: most / SHARE,
             begun: Instant::now(),
         })
     }
 
-    /// Watches a place from now on, or says that this cannot be had.
+    /// Watches a folder from now on, or says that this cannot be had.
+    fn watch_folder(&mut self, folder: &[u8], heeded: &mut Heeded) -> bool {
+        self.watch(folder, heeded, || {
+            let found = rustix::fs::lstat(folder).ok()?;
+            Some((found.st_dev, folder_events(&found)))
+        })
+    }
+
+    /// Likewise a file, on this device.
+    fn watch_file(
+        &mut self,
+        file: &Route,
+        device: impl Fn() -> Option<u64>,
+        heeded: &mut Heeded,
+    ) -> bool {
+        if self.watched_files.contains(&file.number) {
+            return true;
+        }
+        let is_watched = self.watch(&file.end, heeded, || Some((device()?, FILE_EVENTS)));
+        if is_watched {
+            self.watched_files.insert(file.number);
+        }
+        is_watched
+    }
+
+    /// Watches a place, of which `about` tells the device and what is wanted.
     fn watch(
         &mut self,
         place: &[u8],
-        wanted: fn(&[u8]) -> WatchFlags,
         heeded: &mut Heeded,
+        about: impl Fn() -> Option<(u64, WatchFlags)>,
     ) -> bool {
         if self.watched.contains(place) {
             return true;
@@ -318,8 +351,10 @@ impl Eye {
             return false;
         }
         heeded.add(place);
-        let is_watched =
-            is_whole(place) && inotify::add_watch(&self.events, place, wanted(place)).is_ok();
+        let is_watched = about().is_some_and(|(device, wanted)| {
+            *self.devices.entry(device).or_insert_with(|| is_whole(place))
+                && inotify::add_watch(&self.events, place, wanted).is_ok()
+        });
         let places = if is_watched { &mut self.watched } else { &mut self.refused };
         places.insert(place.into());
         is_watched

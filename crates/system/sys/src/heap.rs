@@ -22,6 +22,8 @@ pub fn grow_in_large_steps() {
     unsafe {
         libc::mallopt(libc::M_ARENA_MAX, 1);
         libc::mallopt(libc::M_TOP_PAD, 1 << 20);
+        // Each larger piece that is freed would otherwise have the allocator go through all small ones.
+        libc::mallopt(libc::M_MXFAST, 0);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 8 << 20);
         libc::mallopt(libc::M_MMAP_THRESHOLD, 1 << 20);
     }

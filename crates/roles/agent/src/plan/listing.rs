@@ -2,24 +2,27 @@
 
 use wire::{Token, TokenName};
 
-use super::{FOLDER_MARK, Layout};
+use super::Layout;
+use super::layout::FOLDER_MARK;
 
 impl Layout {
     /// A line a thing: what it is in ten columns, and its name. Source: `--scan-includes` of distcc
     /// 3.4, observed.
     pub(crate) fn listing(&self) -> Vec<u8> {
         let mut lines = Vec::new();
-        for (entry, content) in &self.entries {
-            let (name, rest) = parted(entry);
-            let (kind, name) = match (content, name.strip_suffix(FOLDER_MARK)) {
-                (None, _) if rest.starts_with(TokenName::Link.bytes()) => ("SYMLINK   ", name),
-                (None, Some(folder)) => ("DIRECTORY ", folder),
-                _ => ("FILE      ", name),
-            };
+        let mut add = |kind: &str, name: &[u8]| {
             lines.extend_from_slice(kind.as_bytes());
             lines.extend_from_slice(name);
             lines.push(b'\n');
+        };
+        for other in &self.others {
+            let (name, rest) = parted(other);
+            match name.strip_suffix(FOLDER_MARK) {
+                _ if rest.starts_with(TokenName::Link.bytes()) => add("SYMLINK   ", name),
+                folder => add("DIRECTORY ", folder.unwrap_or(name)),
+            }
         }
+        self.routes().for_each(|route| add("FILE      ", &route.end));
         lines
     }
 }

@@ -18,7 +18,7 @@ const NO_WITNESSES: [&[u8]; 3] = [b"/dev", b"/proc", b"/sys"];
 pub(super) fn states(errors: &[u8], folder: &[u8], before: SystemTime) -> Option<String> {
     let mut places: BTreeSet<Vec<u8>> = BTreeSet::new();
     for name in errors.split(|byte| *byte == b'\n').flat_map(names) {
-        let place = absolute(folder, name);
+        let place = absolute(folder, name).into_owned();
         if NO_WITNESSES.iter().any(|none| Path::new(as_text(&place)).starts_with(as_text(none))) {
             continue;
         }
