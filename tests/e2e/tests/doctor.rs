@@ -139,6 +139,66 @@ fn where_all_is_well_the_doctor_is_green_and_an_object_is_made_on_the_server() {
     assert!(text.stdout.ends_with("all is well: a build distributes\n"), "{}", text.stdout);
 }
 
+/// The finding of `check` that is about a host.
+#[track_caller]
+fn of_host<'a>(json: &'a Value, check: &str) -> &'a Value {
+    let mut findings = json["findings"].as_array().unwrap().iter();
+    let found = findings.find(|finding| finding["check"] == check && !finding["host"].is_null());
+    found.unwrap_or_else(|| panic!("no {check}: {json}"))
+}
+
+#[test]
+fn a_server_of_ours_tells_its_slots_load_confinement_and_time() {
+    let clinic = Clinic::open();
+    clinic.red.must(&format!("{SERVER} --jobs 3"));
+    let (json, _) = clinic.doctor();
+    let load = &of_host(&json, "load")["data"];
+    assert_eq!((&load["slots"], &load["waiting"]), (&3.into(), &0.into()), "{load}");
+    assert!(load["processors"].as_u64() > Some(0) && load["load"].is_number(), "{load}");
+    // Root may have namespaces everywhere.
+    assert_eq!(of_host(&json, "sandbox")["data"]["level"], "namespaces");
+    let clock = of_host(&json, "clock");
+    let number = |name: &str| clock["data"][name].as_f64().unwrap();
+    assert!(number("skew_ms").abs() <= number("uncertainty_ms") + 1.0, "{clock}");
+}
+
+#[test]
+fn a_server_without_a_sandbox_is_told_of() {
+    let clinic = Clinic::open();
+    clinic.red.must(&format!("{SERVER} --sandbox off"));
+    let (json, status) = clinic.doctor();
+    let sandbox = of_host(&json, "sandbox");
+    assert_eq!((&sandbox["code"], status), (&"sandbox-weak".into(), 0), "{sandbox}");
+    assert_eq!(sandbox["remedy"]["machine"], "red");
+}
+
+/// The speed of a way is measured from what goes over it, so with one that is slowed down to `rate` the
+/// doctor finds about that.
+#[test]
+fn the_speed_of_the_way_is_measured_in_both_directions() {
+    for server in [SERVER.to_owned(), format!("/usr/bin/{SERVER}")] {
+        let clinic = Clinic::open();
+        clinic.red.must(&server);
+        // Each direction is shaped where it begins.
+        let shape = |rate| {
+            format!(
+                "dev=$(ip -o link | grep -v ' lo:' | cut -d: -f2 | cut -d@ -f1 | head -1) && \
+                 tc qdisc add dev $dev root tbf rate {rate} burst 16k latency 400ms"
+            )
+        };
+        clinic.client.must(&shape("8mbit"));
+        clinic.red.must(&shape("16mbit"));
+        let (json, _) = clinic.doctor();
+        let link = of_host(&json, "link");
+        let number = |name: &str| link["data"][name].as_f64().unwrap_or_else(|| panic!("{link}"));
+        let (to, from) = (number("bytes_per_second_to"), number("bytes_per_second_from"));
+        // Slower where the machine is busy; no faster than the wire and a bucket.
+        assert!(to > 1e5 && to < 1.3e6 && from > 2e5 && from < 2.6e6, "{link}");
+        assert_eq!(link["code"], "link-slow");
+        assert_eq!(link["remedy"]["commands"][0], "export DISTCC_HOSTS=red/4,lzo");
+    }
+}
+
 #[test]
 fn a_server_that_does_not_run() {
     Clinic::open().check("server-not-running", "red");
@@ -209,6 +269,8 @@ fn an_original_server_is_as_good_but_does_not_say_why_it_refuses() {
     let clinic = Clinic::open();
     clinic.red.must(&format!("/usr/bin/{SERVER}"));
     clinic.check_green("nothing");
+    let (json, _) = clinic.doctor();
+    assert_eq!(of_host(&json, "load")["code"], "not-told");
     drop(clinic);
     let clinic = Clinic::open();
     clinic.red.must("/usr/bin/distccd --daemon --allow 10.99.0.1");

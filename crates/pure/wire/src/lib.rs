@@ -9,6 +9,7 @@
 //! `tests/golden` repeats.
 
 mod abilities;
+mod condition;
 mod error;
 mod exit;
 mod file_key;
@@ -25,6 +26,7 @@ mod two_files;
 mod version;
 
 pub use abilities::{ABILITIES_QUESTION, Abilities};
+pub use condition::Condition;
 pub use error::WireError;
 pub use exit::Exit;
 pub use file_key::FileKey;

@@ -8,8 +8,8 @@ use rustix::fs::{Access, access};
 
 use crate::Surroundings;
 use crate::compilers::first_in_path;
-use crate::finding::{Finding, Machine, Status};
-use crate::shell::quoted;
+use diagnosis::shell::quoted;
+use diagnosis::{Finding, Machine, Status};
 
 /// Folders of links that lead to us: those of `update-distcc-symlinks`, and of other systems.
 const MASQUERADE: [&str; 5] = [

@@ -10,9 +10,9 @@ use inventory::{About, Acquaintances, Places, X_TOOLS};
 use toolchain::{CompilerName, Finder};
 
 use crate::Surroundings;
-use crate::finding::{Finding, Status};
 use crate::siblings;
 use crate::trial::Bench;
+use diagnosis::{Finding, Status};
 
 /// The names that builds call compilers by.
 const NAMES: [&str; 6] = ["gcc", "g++", "cc", "c++", "clang", "clang++"];

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use toolchain::CompilerName;
 
 use crate::compilers::{Local, install};
-use crate::finding::{Finding, Machine, Status};
-use crate::shell::{quoted, restarted};
+use diagnosis::shell::{quoted, restarted};
+use diagnosis::{Finding, Machine, Status};
 
 /// The `PATH` to give to a server whose own is wrong.
 const GOOD_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";

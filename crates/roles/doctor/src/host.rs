@@ -1,18 +1,22 @@
 //! One host: its name, the way there, the server, and what that makes of the probe.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use hosts::{DEFAULT_PORT, Host, HostSpec};
-use wire::{Abilities, Exit};
+use wire::Exit;
 
 use crate::Surroundings;
 use crate::compilers::Local;
 use crate::fault::{Fault, Place};
-use crate::finding::{Finding, Machine, Status};
+use crate::link;
 use crate::list::{List, start_server};
 use crate::reach::{self, Answer, Reached};
-use crate::shell;
+use crate::told::{Told, not_told};
 use crate::trial::Bench;
+use diagnosis::shell;
+use diagnosis::{Finding, Machine, Status};
 
 /// What all hosts are looked at with.
 #[derive(Clone, Copy)]
@@ -25,6 +29,8 @@ pub(crate) struct Kit<'a> {
     pub(crate) bench: &'a Bench,
     /// A number of nothing else.
     pub(crate) number: usize,
+    /// Held while the way to a host is measured: several at once would share it.
+    pub(crate) measuring: &'a Mutex<()>,
 }
 
 /// What is known of a host.
@@ -50,10 +56,10 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
         tell(Finding::of(&shown, "host", Status::Skipped, "down", text));
         return examined;
     }
-    let (abilities, addresses) = match &spec.host {
+    let met = match &spec.host {
         Host::Tcp { name, port } => match meet(kit.list, word, name, *port, &mut examined.findings)
         {
-            Some(met) => met,
+            Some(met) => Some(met),
             None => {
                 let text = "it cannot be reached";
                 examined.findings.push(Finding::of(
@@ -66,26 +72,80 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
                 return examined;
             }
         },
-        _ => (None, Vec::new()),
+        _ => None,
     };
-    let place = Place { host: &shown, name: spec.host.name(), addresses: &addresses };
+    let addresses = met.as_ref().map_or(&[][..], |met| &met.own_addresses);
+    let place = Place { host: &shown, name: spec.host.name(), addresses };
     examined.works = try_compilers(kit, spec, &place, &mut examined.findings);
     if examined.works {
-        let pumps = abilities.is_some_and(|abilities| abilities.lays_out_trees);
+        let pumps = met.as_ref().is_some_and(Met::lays_out_trees);
         try_modes(kit, spec, &place, pumps, &mut examined.findings);
+        examined.findings.push(match &met {
+            Some(met) => measure_link(kit, word, spec, &place, met, &examined.findings),
+            None => link::unmeasured(&shown, "what ssh reaches has no port of its own"),
+        });
     }
     examined
 }
 
-/// Goes there and says good day: what the server can do, where it says so, and our addresses as it sees
-/// them. `None`: no job can be done there.
+/// What was learned at the door of a host.
+struct Met {
+    /// What the server tells; `None`: it is not ours, or an older one.
+    told: Option<Told>,
+    /// Ours as it sees them.
+    own_addresses: Vec<IpAddr>,
+    /// Its own.
+    addresses: Vec<SocketAddr>,
+    /// How long a connection took.
+    round_trip: Duration,
+}
+
+impl Met {
+    fn lays_out_trees(&self) -> bool {
+        self.told.as_ref().is_some_and(|told| told.abilities.lays_out_trees)
+    }
+}
+
+/// How fast the way to a host is, by a compiler that works there.
+fn measure_link(
+    kit: Kit<'_>,
+    word: &str,
+    spec: &HostSpec,
+    place: &Place<'_>,
+    met: &Met,
+    findings: &[Finding],
+) -> Finding {
+    let Some(local) = works_there(kit.locals, findings) else {
+        return link::unmeasured(place.host, "it takes a job for that");
+    };
+    let picks = met.told.as_ref().is_some_and(|told| told.abilities.picks_compiler);
+    let _alone = kit.measuring.lock().unwrap_or_else(PoisonError::into_inner);
+    match link::measure(&met.addresses, local, picks, met.round_trip) {
+        Ok(measured) => {
+            let smaller = kit.list.with(word, &format!("{word},lzo"));
+            let may_compress = !spec.compresses && !spec.pump && kit.list.has(word);
+            measured.finding(place.host, may_compress.then_some(smaller.as_str()))
+        }
+        Err(error) => link::unmeasured(place.host, &error.to_string()),
+    }
+}
+
+/// The first compiler whose probe came back the same.
+fn works_there<'a>(locals: &'a [Local], findings: &[Finding]) -> Option<&'a Local> {
+    locals.iter().find(|local| {
+        let check = format!("compiler {}", local.name);
+        findings.iter().any(|found| found.check == check && found.status == Status::Ok)
+    })
+}
+
+/// Goes there and says good day. `None`: no job can be done there.
 fn meet(
     list: &List,
     word: &str,
     name: &str,
     port: u16,
     findings: &mut Vec<Finding>,
-) -> Option<(Option<Abilities>, Vec<IpAddr>)> {
+) -> Option<Met> {
     let host = Host::Tcp { name: name.to_owned(), port }.to_string();
     let mut tell = |finding| findings.push(finding);
     let addresses = match reach::addresses(name, port) {
@@ -100,12 +160,12 @@ fn meet(
     let own = reach::own_addresses(&addresses);
     let failed = |code, text: String| Finding::of(&host, "connection", Status::Failed, code, text);
     let on_host = || Machine::Host(name.to_owned());
-    let socket = match reach::reach(&addresses) {
+    let (socket, round_trip) = match reach::reach(&addresses) {
         Reached::Open(socket, took) => {
             let text =
                 format!("port {port} is open, round trip {:.1} ms", took.as_secs_f64() * 1e3);
             tell(Finding::of(&host, "connection", Status::Ok, "open", text));
-            socket
+            (socket, took)
         }
         Reached::Closed if port != DEFAULT_PORT && listens(name, DEFAULT_PORT) => {
             let text = format!("nobody listens at port {port}, but a distccd at {DEFAULT_PORT}");
@@ -145,24 +205,29 @@ fn meet(
             return None;
         }
     };
+    let met = |told| {
+        Some(Met { told, own_addresses: own.clone(), addresses: addresses.clone(), round_trip })
+    };
     let server = |status, code, text: &str| Finding::of(&host, "server", status, code, text);
     match reach::ask(socket) {
-        Answer::Ours(abilities) => {
-            let names = abilities.to_text().trim_end().replace('\n', ", ");
+        Answer::Ours(told) => {
+            let names = told.abilities.to_text().trim_end().replace('\n', ", ");
             tell(server(Status::Ok, "ours", &format!("{names}; protocols 1, 2 and 3")));
-            Some((Some(abilities), own))
+            told.findings(&host, name).into_iter().for_each(tell);
+            met(Some(told))
         }
         Answer::HungUp => {
             let text = "hangs up at a question of ours, as distcc 3.4 does";
             tell(server(Status::Ok, "original", text));
-            Some((None, own))
+            tell(not_told(&host, "distcc 3.4 does not tell its slots, load, confinement and time"));
+            met(None)
         }
         Answer::Refuses(reply) => {
             let said = String::from_utf8_lossy(&reply.stderr).into_owned();
             // The question names no compiler.
             if reply.status.code() == Some(Exit::COMPILER_MISSING.code()) {
                 tell(server(Status::Ok, "older", "a distccd that does not know the question"));
-                return Some((None, own));
+                return met(None);
             }
             let is_denied = reply.status.code() == Some(Exit::ACCESS_DENIED.code());
             let code = if is_denied { "refused-address" } else { "server-refused" };
@@ -258,12 +323,7 @@ fn try_modes(
     pumps: bool,
     findings: &mut Vec<Finding>,
 ) {
-    let Some(local) = kit.locals.iter().find(|local| {
-        let check = format!("compiler {}", local.name);
-        findings.iter().any(|found| found.check == check && found.status == Status::Ok)
-    }) else {
-        return;
-    };
+    let Some(local) = works_there(kit.locals, findings) else { return };
     for (mode, options) in [("lzo", ",lzo"), ("pump", ",lzo,cpp")] {
         let check = format!("mode {mode}");
         if mode == "pump" && !pumps {

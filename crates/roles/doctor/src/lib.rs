@@ -7,24 +7,25 @@
 mod build_side;
 mod compilers;
 mod fault;
-mod finding;
 mod host;
+mod link;
 mod list;
 mod names;
 mod reach;
-mod shell;
 mod siblings;
 mod surroundings;
+mod told;
 mod trial;
 
 use std::ffi::OsString;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::Mutex;
 
 pub use surroundings::Surroundings;
 
 use compilers::Local;
-use finding::{Diagnosis, Finding, Status};
+use diagnosis::{Diagnosis, Finding, Status};
 use host::{Examined, Kit};
 use hosts::HostSpec;
 use list::List;
@@ -58,12 +59,7 @@ pub fn main(args: impl Iterator<Item = OsString>, surroundings: &Surroundings) -
     };
     let diagnosis = diagnose(surroundings);
     let text = if json { diagnosis.to_json() } else { diagnosis.to_text() };
-    let status = match (diagnosis.is_green(), diagnosis.distributes) {
-        (true, _) => 0,
-        (false, true) => 1,
-        (false, false) => 2,
-    };
-    exit(print(&text), status)
+    exit(print(&text), diagnosis.exit_status())
 }
 
 fn exit(printed: std::io::Result<()>, status: u8) -> ExitCode {
@@ -87,7 +83,7 @@ fn diagnose(surroundings: &Surroundings) -> Diagnosis {
             let text = format!("{} cannot be written: {error}", surroundings.temporary.display());
             let finding = Finding::here("probe", Status::Failed, "no-temporary-folder", text);
             let command = ["export TMPDIR=/var/tmp"];
-            findings.push(finding.mended_by(finding::Machine::This, &command, ""));
+            findings.push(finding.mended_by(diagnosis::Machine::This, &command, ""));
             return Diagnosis { findings, ..Diagnosis::default() };
         }
     };
@@ -103,6 +99,7 @@ fn diagnose(surroundings: &Surroundings) -> Diagnosis {
         wanted: &wanted,
         bench: &bench,
         number: 0,
+        measuring: &Mutex::new(()),
     };
     let examined = examine_all(kit, &list);
     let mut good: Vec<&(String, HostSpec)> = Vec::new();
@@ -116,8 +113,9 @@ fn diagnose(surroundings: &Surroundings) -> Diagnosis {
     let n_jobs = good.iter().fold(0, |sum: u32, (_, spec)| sum.saturating_add(spec.n_slots));
     Diagnosis {
         findings,
-        distributes: reaches_us && !good.is_empty(),
+        works: reaches_us && !good.is_empty(),
         suggestion: (!good.is_empty()).then(|| (entries.join(" "), n_jobs)),
+        ..Diagnosis::default()
     }
 }
 

@@ -7,10 +7,10 @@ use std::time::Duration;
 use hosts::{HostList, HostSpec};
 
 use crate::Surroundings;
-use crate::finding::{Finding, Machine, Status};
 use crate::reach;
-use crate::shell::quoted;
 use crate::siblings;
+use diagnosis::shell::quoted;
+use diagnosis::{Finding, Machine, Status};
 
 /// The most hosts of a list that are looked at.
 const MOST_HOSTS: usize = 256;
@@ -131,6 +131,11 @@ impl List {
     pub(crate) fn with(&self, old: &str, new: &str) -> String {
         let swap = |word: &String| if word == old { new.to_owned() } else { word.clone() };
         self.changed_to(&self.words.iter().map(swap).collect::<Vec<_>>().join(" "))
+    }
+
+    /// Whether a host stands in the list itself: those of zeroconf do not.
+    pub(crate) fn has(&self, word: &str) -> bool {
+        self.words.iter().any(|own| own == word)
     }
 
     /// The command that leaves a host out.

@@ -4,7 +4,7 @@ use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::sync::mpsc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::socket::{
     ControlMessageOwned, MsgFlags, SockaddrStorage, recvmsg, setsockopt, sockopt,
@@ -13,7 +13,9 @@ use rustix::event::{PollFd, PollFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, connect, socket_with};
 use transport::Connection;
-use wire::{ABILITIES_QUESTION, Abilities, Limits, Reply, ReplyDecoder, Version};
+use wire::{ABILITIES_QUESTION, Abilities, Condition, Limits, Reply, ReplyDecoder, Version};
+
+use crate::told::Told;
 
 /// How long a name may take.
 const NAME_PATIENCE: Duration = Duration::from_secs(4);
@@ -153,8 +155,8 @@ fn own_address(peer: SocketAddr) -> Option<IpAddr> {
 /// Who answers at a connection.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// A server of ours, and what it can do.
-    Ours(Abilities),
+    /// A server of ours, and what it tells.
+    Ours(Told),
     /// A server of ours that refuses, and how it says so.
     Refuses(Reply),
     /// Who hangs up at the question, as distcc 3.4 does.
@@ -165,9 +167,13 @@ pub(crate) enum Answer {
 
 /// Asks at a connection what the server can do.
 pub(crate) fn ask(socket: OwnedFd) -> Answer {
+    let (asked, begun) = (SystemTime::now(), Instant::now());
     match answer(socket) {
         Ok(Some(reply)) => match Abilities::of_reply(&reply) {
-            Some(abilities) => Answer::Ours(abilities),
+            Some(abilities) => {
+                let (condition, took) = (Condition::of_reply(&reply), begun.elapsed());
+                Answer::Ours(Told { abilities, condition, asked, took })
+            }
             None => Answer::Refuses(reply),
         },
         Ok(None) => Answer::HungUp,

@@ -277,7 +277,7 @@ impl<'a> Conversation<'a> {
         let _ = self.connection.send(&[&refusal.encode(version)], patience(refusal.exit));
     }
 
-    /// Tells what this server can do beyond distcc 3.4.
+    /// Tells what this server can do beyond distcc 3.4, and how it is at the moment.
     pub(crate) fn tell_abilities(&self) {
         let version = self.decoder.version().unwrap_or(Version::V1);
         let abilities = Abilities {
@@ -288,7 +288,9 @@ impl<'a> Conversation<'a> {
             keeps_files: self.context.kept.keeps(),
             n_jobs: u32::try_from(self.context.slots.n_slots()).ok(),
         };
-        if let Ok(bytes) = abilities.reply().encode(version) {
+        let mut reply = abilities.reply();
+        reply.stdout.extend(self.context.condition().to_text().into_bytes());
+        if let Ok(bytes) = reply.encode(version) {
             let _ = self.send(&bytes);
         }
     }

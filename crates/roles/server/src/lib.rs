@@ -43,12 +43,12 @@ use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use process::TempRoot;
 use sandbox::Sandbox;
 use transport::Connection;
-use wire::{Exit, Limits};
+use wire::{Condition, Exit, Limits};
 
 pub use environment::{Environment, ServiceManager};
 
@@ -100,7 +100,25 @@ impl Context {
     fn lays_out_trees(&self) -> bool {
         self.sandbox.as_ref().is_some_and(Sandbox::lays_out_trees)
     }
+
+    /// How this server is now, for clients that ask.
+    fn condition(&self) -> Condition {
+        let (n_running, n_waiting) = self.slots.in_use();
+        let number = |number: usize| u32::try_from(number).ok();
+        let load = rustix::system::sysinfo().loads[0];
+        Condition {
+            n_running: number(n_running),
+            n_waiting: number(n_waiting),
+            n_processors: std::thread::available_parallelism().ok().and_then(|n| number(n.get())),
+            load: Some(load as f64 / LOAD_UNIT),
+            sandbox: Some(self.confinement.name().to_owned()),
+            time: SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).ok(),
+        }
+    }
 }
+
+/// What a load average is counted in. Source: sysinfo(2), `SI_LOAD_SHIFT`.
+const LOAD_UNIT: f64 = 65_536.0;
 
 /// How many bytes of sources and objects may be on their way at once, over all connections.
 fn most_memory_bytes() -> u64 {

@@ -45,6 +45,22 @@ pub fn answers(socket: BorrowedFd<'_>) -> io::Result<Answers> {
     })
 }
 
+/// How many bytes that were written to `socket` the peer's kernel has not acknowledged yet (Linux
+/// `tcp(7)`, `SIOCOUTQ`).
+///
+/// # Errors
+/// Whatever `ioctl(2)` says, as of what is no socket.
+pub fn unacknowledged(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut n_bytes: libc::c_int = 0;
+    // SAFETY: the request, `SIOCOUTQ` by its other name, writes one integer to the pointer, which is
+    // valid for the call, and keeps none.
+    let result = unsafe { libc::ioctl(socket.as_raw_fd(), libc::TIOCOUTQ, &raw mut n_bytes) };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(usize::try_from(n_bytes).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -58,5 +74,28 @@ mod tests {
         assert_eq!(answers(ours.as_fd()).unwrap().n_unanswered, 0);
         let file = std::fs::File::open("/dev/null").unwrap();
         assert!(answers(file.as_fd()).is_err());
+    }
+
+    #[test]
+    fn what_is_under_way_is_counted_until_the_peer_has_it() {
+        use std::io::{Read, Write};
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut peer, _) = listener.accept().unwrap();
+        assert_eq!(unacknowledged(ours.as_fd()).unwrap(), 0);
+        // More than the peer's kernel takes while nobody reads.
+        ours.set_nonblocking(true).unwrap();
+        let piece = vec![0; 1 << 20];
+        let mut n_sent = 0;
+        while let Ok(n_bytes) = ours.write(&piece) {
+            n_sent += n_bytes;
+        }
+        assert!(unacknowledged(ours.as_fd()).unwrap() > 0);
+        peer.read_exact(&mut vec![0; n_sent]).unwrap();
+        while unacknowledged(ours.as_fd()).unwrap() > 0 {
+            std::thread::yield_now();
+        }
+        let file = std::fs::File::open("/dev/null").unwrap();
+        assert!(unacknowledged(file.as_fd()).is_err());
     }
 }

@@ -1,7 +1,8 @@
 //! Words and commands for a shell.
 
 /// A word as a shell takes it literally.
-pub(crate) fn quoted(word: &str) -> String {
+#[must_use]
+pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-:=+,@%".contains(c);
     if !word.is_empty() && word.chars().all(is_plain) {
         return word.to_owned();
@@ -11,7 +12,8 @@ pub(crate) fn quoted(word: &str) -> String {
 
 /// The command by which the daemon that runs is started anew with all its options: `before` stands
 /// in front of it, `after` behind it.
-pub(crate) fn restarted(before: &str, after: &str) -> String {
+#[must_use]
+pub fn restarted(before: &str, after: &str) -> String {
     let words = [before, "$old", after].into_iter().filter(|word| !word.is_empty());
     let start: Vec<&str> = words.collect();
     format!(
@@ -23,7 +25,8 @@ pub(crate) fn restarted(before: &str, after: &str) -> String {
 
 /// What has the firewall of a machine let connections to a port in: a rule at the front of each
 /// chain that sees what comes in, whoever made the chain.
-pub(crate) fn let_in(port: u16) -> String {
+#[must_use]
+pub fn let_in(port: u16) -> String {
     format!(
         "nft list chains | awk '/^table (inet|ip|ip6) /{{t=$2\" \"$3}} /^table [^i]/{{t=\"\"}} \
          /chain /{{c=$2}} /hook input/{{if (t) print \"insert rule\",t,c,\"tcp dport {port} accept\"}}' \

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Status {
+pub enum Status {
     /// All is well.
     Ok,
     /// Not looked at, because of something that failed before.
@@ -30,8 +30,9 @@ impl Status {
 
 /// Where to type a remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Machine {
-    /// The one that the doctor runs on, in the shell that the build is started from.
+pub enum Machine {
+    /// The one that the doctor runs on: in the shell that the build is started from, or as root where
+    /// it is a server's.
     This,
     /// A host of the list, as root.
     Host(String),
@@ -51,48 +52,52 @@ impl Machine {
 
 /// What mends it: commands for a shell, and what to know about them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Remedy {
-    pub(crate) machine: Machine,
-    pub(crate) commands: Vec<String>,
+pub struct Remedy {
+    /// Where.
+    pub machine: Machine,
+    /// One after the other.
+    pub commands: Vec<String>,
     /// Empty where nothing is to be added.
-    pub(crate) note: String,
+    pub note: String,
 }
 
 /// One line of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Finding {
+pub struct Finding {
     /// What was looked at: `connection`, `compiler gcc`.
-    pub(crate) check: String,
+    pub check: String,
     /// Whose: a host as the list has it; empty for this machine.
-    pub(crate) host: String,
-    pub(crate) status: Status,
+    pub host: String,
+    /// How it ended.
+    pub status: Status,
     /// The name of what was found. Stable: scripts compare it.
-    pub(crate) code: String,
+    pub code: String,
     /// One sentence.
-    pub(crate) text: String,
-    pub(crate) remedy: Option<Remedy>,
+    pub text: String,
+    /// What was measured or told, for programs; an object.
+    pub data: Option<Value>,
+    /// What mends it, where something has to be.
+    pub remedy: Option<Remedy>,
 }
 
 impl Finding {
     /// About this machine.
-    pub(crate) fn here(
-        check: &str,
-        status: Status,
-        code: &str,
-        text: impl Into<String>,
-    ) -> Finding {
+    #[must_use]
+    pub fn here(check: &str, status: Status, code: &str, text: impl Into<String>) -> Finding {
         Finding {
             check: check.to_owned(),
             host: String::new(),
             status,
             code: code.to_owned(),
             text: text.into(),
+            data: None,
             remedy: None,
         }
     }
 
     /// About a host.
-    pub(crate) fn of(
+    #[must_use]
+    pub fn of(
         host: &str,
         check: &str,
         status: Status,
@@ -102,7 +107,16 @@ impl Finding {
         Finding { host: host.to_owned(), ..Finding::here(check, status, code, text) }
     }
 
-    pub(crate) fn mended_by(mut self, machine: Machine, commands: &[&str], note: &str) -> Finding {
+    /// The same, with the numbers behind its sentence.
+    #[must_use]
+    pub fn with_data(mut self, data: Value) -> Finding {
+        self.data = Some(data);
+        self
+    }
+
+    /// The same, with what mends it.
+    #[must_use]
+    pub fn mended_by(mut self, machine: Machine, commands: &[&str], note: &str) -> Finding {
         let commands = commands.iter().map(|command| (*command).to_owned()).collect();
         self.remedy = Some(Remedy { machine, commands, note: note.to_owned() });
         self
@@ -122,43 +136,94 @@ impl Finding {
             "status": self.status.name(),
             "code": self.code,
             "text": self.text,
+            "data": self.data,
             "remedy": remedy,
         })
     }
 }
 
+/// What has to work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Purpose {
+    /// A build that is started now has objects made by a server.
+    #[default]
+    Distribute,
+    /// A server compiles here for others.
+    Serve,
+}
+
+impl Purpose {
+    /// The name of the answer in JSON.
+    fn name(self) -> &'static str {
+        match self {
+            Purpose::Distribute => "distributes",
+            Purpose::Serve => "serves",
+        }
+    }
+
+    /// What works, or does not.
+    fn sentence(self, works: bool) -> &'static str {
+        match (self, works) {
+            (Purpose::Distribute, true) => "a build distributes",
+            (Purpose::Distribute, false) => "a build does not distribute",
+            (Purpose::Serve, true) => "this machine can compile for others",
+            (Purpose::Serve, false) => "this machine cannot compile for others",
+        }
+    }
+}
+
 /// All that was found.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Diagnosis {
-    pub(crate) findings: Vec<Finding>,
-    /// Whether a build that is started now would have objects made by a server.
-    pub(crate) distributes: bool,
+pub struct Diagnosis {
+    /// The lines of the table.
+    pub findings: Vec<Finding>,
+    /// What it is about.
+    pub purpose: Purpose,
+    /// Whether that works.
+    pub works: bool,
     /// The host list to use and how many jobs to run at once, where there is a server that works.
-    pub(crate) suggestion: Option<(String, u32)>,
+    pub suggestion: Option<(String, u32)>,
 }
 
 impl Diagnosis {
     /// Whether nothing has to be mended. A compiler that no build is known to use may be missing somewhere.
-    pub(crate) fn is_green(&self) -> bool {
-        self.distributes && self.findings.iter().all(|finding| finding.status < Status::Failed)
+    #[must_use]
+    pub fn is_green(&self) -> bool {
+        self.works && self.findings.iter().all(|finding| finding.status < Status::Failed)
     }
 
-    pub(crate) fn to_json(&self) -> String {
+    /// What a doctor exits with: 0 all is well, 1 it works but something is wrong, 2 it does not work.
+    #[must_use]
+    pub fn exit_status(&self) -> u8 {
+        match (self.is_green(), self.works) {
+            (true, _) => 0,
+            (false, true) => 1,
+            (false, false) => 2,
+        }
+    }
+
+    /// All of it for programs, a line.
+    #[must_use]
+    pub fn to_json(&self) -> String {
         let findings: Vec<Value> = self.findings.iter().map(Finding::json).collect();
         let suggestion = self
             .suggestion
             .as_ref()
             .map(|(hosts, n_jobs)| json!({ "hosts": hosts, "jobs": n_jobs }));
-        let all = json!({
-            "distributes": self.distributes,
+        let mut all = json!({
+            self.purpose.name(): self.works,
             "green": self.is_green(),
             "findings": findings,
-            "suggestion": suggestion,
         });
+        if self.purpose == Purpose::Distribute {
+            all["suggestion"] = json!(suggestion);
+        }
         format!("{all}\n")
     }
 
-    pub(crate) fn to_text(&self) -> String {
+    /// All of it for people: the table, the remedies, and how it is on the whole.
+    #[must_use]
+    pub fn to_text(&self) -> String {
         let mut text = String::new();
         let mut host = "";
         for finding in &self.findings {
@@ -177,10 +242,11 @@ impl Diagnosis {
             let _ =
                 writeln!(text, "\nto use what works: make -j{n_jobs} with DISTCC_HOSTS='{hosts}'");
         }
-        let end = match (self.is_green(), self.distributes) {
-            (true, _) => "all is well: a build distributes",
-            (false, true) => "a build distributes, but not all is well",
-            (false, false) => "a build does not distribute",
+        let sentence = self.purpose.sentence(self.works);
+        let end = match (self.is_green(), self.works) {
+            (true, _) => format!("all is well: {sentence}"),
+            (false, true) => format!("{sentence}, but not all is well"),
+            (false, false) => sentence.to_owned(),
         };
         let _ = writeln!(text, "\n{end}");
         text
@@ -228,8 +294,8 @@ mod tests {
         };
         Diagnosis {
             findings: vec![finding.clone(), finding],
-            distributes: status == Status::Ok,
-            suggestion: None,
+            works: status == Status::Ok,
+            ..Diagnosis::default()
         }
     }
 
