@@ -1,7 +1,7 @@
 //! What a doctor found: a table for people, JSON for programs, and the commands that mend it.
 //!
-//! `distcc --doctor` looks at a build's machine and its hosts, `distccd --doctor` at a server's; both
-//! tell it in the same form.
+//! `distcc --doctor` looks at the machine that builds and at its hosts; a doctor of servers can
+//! tell what it finds in the same form.
 
 mod finding;
 pub mod shell;
