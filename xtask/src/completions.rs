@@ -1,16 +1,14 @@
 //! `cargo xtask completions`: what shells need to complete the options of our programs, made from what
 //! each says with `--help`.
 
-mod help;
 mod shells;
 
 use std::path::PathBuf;
-use std::process::Command;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::help::Program;
 use crate::root;
-use help::Program;
 
 /// A shell: the folder of its files below `packaging/completions`, where they belong below a prefix, what a
 /// file is called, and who writes it.
@@ -51,11 +49,7 @@ pub(crate) fn run(words: &[String]) -> Result<()> {
         _ => bail!("`completions` takes --check, not `{}`", words.join(" ")),
     };
     for name in support::PROGRAMS {
-        let said = Command::new(support::program(name)).arg("--help").output();
-        let said = said.with_context(|| format!("could not start {name}"))?;
-        // distccmon-text knows no --help, and says how it is used on standard error.
-        let text = String::from_utf8([said.stdout, said.stderr].concat())?;
-        let program = Program::read(name, &text);
+        let program = Program::ask(name)?;
         for shell in &SHELLS {
             let path = folder(shell).join((shell.file)(name));
             let text = (shell.text)(&program);

@@ -1,4 +1,5 @@
-//! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`, `completions`.
+//! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`, `completions`,
+//! `manual`.
 
 mod build;
 mod completions;
@@ -6,8 +7,10 @@ mod deb;
 mod debian;
 mod demo;
 mod fuzz;
+mod help;
 mod identity;
 mod install;
+mod manual;
 mod soak;
 mod soundness;
 mod test;
@@ -48,6 +51,9 @@ usage: cargo xtask CHORE
                   anew from the code
   completions [--check]
                   write packaging/completions anew from what the programs say with --help
+  manual [--check]
+                  write the heads of the options in docs/man anew from what the programs say with
+                  --help; one that the page lacks is added, one that is no more is told
   options         write docs/options.md anew from the table of options
   fuzz [SECONDS]  run all fuzz targets, for so long together (default 30)
 ";
@@ -66,6 +72,7 @@ fn main() -> ExitCode {
         Some("soak") => soak::run_words(&words[1..]),
         Some("reasons") => write_reasons(),
         Some("completions") => completions::run(&words[1..]),
+        Some("manual") => manual::run(&words[1..]),
         Some("options") => write_options(),
         Some("fuzz") => seconds(words.get(1)).and_then(fuzz::run),
         Some("--help" | "-h") => {

@@ -38,6 +38,7 @@ const PACKAGES: &[&str] = &[
     "bash-completion",
     "zsh",
     "fish",
+    "groff-base",
     "tmux",
     "chromium",
     // The build tools of docs/guide/build-tools.md.

@@ -1,7 +1,7 @@
 # Made by `cargo xtask completions` from what `distcc-agent --help` says.
 complete -c distcc-agent -f
-complete -c distcc-agent -l version
-complete -c distcc-agent -l help
+complete -c distcc-agent -l version -d 'print its version'
+complete -c distcc-agent -l help -d 'print how it is used'
 complete -c distcc-agent -l foreground -d 'stay in the foreground, and log to standard error'
 complete -c distcc-agent -l status -d 'say how it is going'
 complete -c distcc-agent -l stop -d 'end the agent that is running'

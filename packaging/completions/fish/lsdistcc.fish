@@ -2,7 +2,7 @@
 complete -c lsdistcc -f
 complete -c lsdistcc -s l -d 'print the milliseconds until each one\'s answer'
 complete -c lsdistcc -s n -d 'print addresses, not names'
-complete -c lsdistcc -s x -d 'print hosts that do not answer too, with `,down`'
+complete -c lsdistcc -s x -d 'print hosts that do not answer too, with `,down` behind them'
 complete -c lsdistcc -s t -x -d 'end the search after so long'
 complete -c lsdistcc -s h -x -d 'look up a name again after so many milliseconds'
 complete -c lsdistcc -s c -x -d 'the longest wait for a connection'
@@ -16,4 +16,4 @@ complete -c lsdistcc -s p -x -d 'ask each server to compile something with this 
 complete -c lsdistcc -s d -d 'add this machine\'s domain to the names'
 complete -c lsdistcc -s v -d 'tell what is done, on standard error'
 complete -c lsdistcc -l zeroconf -d 'print the servers that announce themselves on this network, with their slots, if their gcc is that of this machine'
-complete -c lsdistcc -l help -d 'this text'
+complete -c lsdistcc -l help -d 'print how it is used'

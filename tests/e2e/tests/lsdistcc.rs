@@ -264,12 +264,8 @@ fn a_wrong_command_line_is_explained() {
     assert!(ran.stderr.contains("-c lacks its value"), "{}", ran.stderr);
     let help = finish(Command::new(program("lsdistcc")).arg("--help"));
     assert_eq!(help.code, 0);
-    let page = support::workspace().join("docs/man/lsdistcc.1");
-    let page = std::fs::read_to_string(page).unwrap().replace("\\-", "-");
     for option in "lnxthckmogrPpdv".chars() {
         assert!(help.stdout.contains(&format!("\n  -{option}")), "-{option}: {}", help.stdout);
-        let heading = [format!(".B -{option}\n"), format!(".BI -{option} ")];
-        assert!(heading.iter().any(|heading| page.contains(heading)), "-{option}: {page}");
     }
 }
 

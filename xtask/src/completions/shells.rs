@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::help::{Opt, Program, Values};
+use crate::help::{Opt, Program, Values};
 
 /// The head of each file.
 fn head(program: &Program) -> String {
@@ -79,7 +79,7 @@ pub(crate) fn zsh(program: &Program) -> String {
             if option.is_joined {
                 text.push('-');
             }
-            let _ = write!(text, "[{}]{}'", zsh_text(&option.text), zsh_value(option));
+            let _ = write!(text, "[{}]{}'", zsh_text(option.few_words()), zsh_value(option));
         }
     }
     if program.runs_commands {
@@ -130,8 +130,11 @@ pub(crate) fn fish(program: &Program) -> String {
             Some(Values::Free) => text.push_str(" -x"),
         }
         if !option.text.is_empty() {
-            let _ =
-                write!(text, " -d '{}'", option.text.replace('\\', "\\\\").replace('\'', "\\'"));
+            let _ = write!(
+                text,
+                " -d '{}'",
+                option.few_words().replace('\\', "\\\\").replace('\'', "\\'")
+            );
         }
         text.push('\n');
     }

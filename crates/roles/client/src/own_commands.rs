@@ -17,15 +17,15 @@ const HELP: &str = "\
 usage: distcc [COMPILER] ARGUMENTS...   compile, on another machine where that gives the same object
        distcc --show-hosts              print the host list as it is understood
        distcc -j                        ask the servers how many jobs they take at once,
-                                        and print the sum: make -j$(distcc -j)
-       distcc --doctor [--json]         what keeps a build at home, and how to mend it
+                                        and print the sum: `make -j$(distcc -j)`
+       distcc --doctor [--json]         tell what keeps a build at home, and how to mend it
        distcc --explain [--json] [COMPILER] ARGUMENTS...
-                                        how the command is read, where it would run, and why
-       distcc --report [--since DURATION] [--json]
-                                        what became of the jobs of the last build, and why
+                                        tell how the command is read, where it would run, and why
+       distcc --report [--last-build | --since DURATION] [--json]
+                                        tell what became of the jobs of the last build, and why
        distcc --show-principal          print DISTCC_PRINCIPAL
        distcc --scan-includes [COMPILER] ARGUMENTS...
-                                        what pump mode sends, a line a thing
+                                        list what pump mode sends for the command, a line a thing
        distcc --help | --version
 
 Called by another name, as through a link named `gcc`, distcc is that compiler.

@@ -36,7 +36,10 @@ usage: distcc --doctor [--json]
 
 Tries everything that a build would need: this machine, and each host of the list, which has
 to compile a probe in each mode. Prints what was found, then the commands that mend what is
-wrong, and on which machine to run them. --json prints the same for programs.
+wrong, and on which machine to run them.
+
+  --json   print the same for programs
+  --help   print how it is used
 
 Exit status: 0 if all is well, 1 if a build distributes but something is wrong, 2 if a build
 would not distribute, 101 for words that mean nothing.

@@ -15,7 +15,7 @@ pub(crate) struct Options {
     pub(crate) distcc: Option<PathBuf>,
     /// `--compiler-folder`, as often as given: where to look beside the system's folders.
     pub(crate) more: Vec<PathBuf>,
-    /// `--dry-run`: say it and do nothing.
+    /// `--dry-run`: say what would be done, and do nothing.
     pub(crate) dry_run: bool,
 }
 
@@ -33,7 +33,7 @@ Makes the links that name the compilers of this machine: in /usr/lib/distcc thos
 distccd may run for others, in /usr/lib/distcc/bin those to put first in PATH. Removes its
 own links of compilers that are gone. Says what it does.
 
-  -n, --dry-run            say it and do nothing
+  -n, --dry-run            say what would be done, and do nothing
   --dir DIR                another folder than /usr/lib/distcc
   --compiler-folder DIR    look for compilers in DIR, too; may be repeated
   --distcc PATH            what the links lead to

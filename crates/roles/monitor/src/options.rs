@@ -19,8 +19,8 @@ last build.
 
 Without one of these, on a screen: `?` tells the keys, `q` quits.
 
-  --json               one JSON object a line, again and again
-  --once               one and no more
+  --json               write one JSON object a line, again and again
+  --once               write one object and no more
   --web [ADDRESS]      serve a page for browsers; ADDRESS, PORT or ADDRESS:PORT to
                        listen on, else 127.0.0.1:3634
   --trace FILE         write the last build for Perfetto and Chrome's tracing; `-`:

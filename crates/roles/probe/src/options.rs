@@ -81,7 +81,7 @@ names FORMAT makes (default distcc%d: distcc1, distcc2 ... up to the first that 
 
   -l           print the milliseconds until each one's answer
   -n           print addresses, not names
-  -x           print hosts that do not answer too, with `,down`
+  -x           print hosts that do not answer too, with `,down` behind them
   -tSECONDS    end the search after so long (default 7)
   -hMS         look up a name again after so many milliseconds (default 500)
   -cMS         the longest wait for a connection (default 900; 0: do not connect)
@@ -96,7 +96,7 @@ names FORMAT makes (default distcc%d: distcc1, distcc2 ... up to the first that 
   -v           tell what is done, on standard error
   --zeroconf   print the servers that announce themselves on this network, with their slots,
                if their gcc is that of this machine; -t: listen for so long (default 1.5)
-  --help       this text
+  --help       print how it is used
 
 Values follow their letter directly. The exit status is 0 if a server was found, else 1.
 ";

@@ -135,32 +135,33 @@ Compiles for other machines, those that --allow names.
   --listen ADDRESS         address to listen on (default all)
   -a, --allow ADDRESS[/BITS]  whom to serve; may be repeated
   --allow-private          serve private networks and this machine
-  -j, --jobs N             compilers at once (default processors + 2)
+  -j, --jobs N             run at most N compilers at once (default processors + 2)
   --job-memory MIB         memory that has to be free for one more compiler beside
                            others (default 256)
   --keep-files MIB         memory for clients' files that further jobs name again
                            (default 256, or a sixteenth of the machine's; 0: none)
   --job-lifetime SECONDS   end compilers that run longer (default 0: never)
   -N, --nice N             lower the priority by N (default 5)
-  --user NAME              when started by root: whom to become
+  --user NAME              when started by root: the user to become
                            (default distccd, distcc or nobody)
   -P, --pid-file FILE      where to write the daemon's process id
-  --zeroconf               announce the server on the local network (+zeroconf finds it)
-  --stats                  tell statistics to whom connects to the statistics' port
+  --zeroconf               announce the server on the local network (`+zeroconf` finds it)
+  --stats                  tell statistics to those who connect to the port for them
   --stats-port N           that port (default 3633)
-  --log-file FILE          where to log (default syslog)
+  --log-file FILE          append the log to FILE (default: syslog)
   --log-stderr             log to standard error
-  --log-level LEVEL        critical, error, warning, notice, info or debug
+  --log-level LEVEL        log no less than that: critical, error, warning, notice
+                           (default), info or debug
   --verbose                the same as --log-level debug
-  --compiler-whitelist DIR folder whose links name the compilers that may run
+  --compiler-whitelist DIR  folder whose links name the compilers that may run
                            (default /usr/lib/distcc and /usr/local/lib/distcc)
   --sandbox WISH           confine compilers: auto (default: as well as this machine
                            allows), require (or do not serve), off
   --compiler-folder DIR    look for compilers in DIR, too; may be repeated
   --target [NETWORK=]TARGET  for which machine plain names like gcc are,
                            when the client does not say it; may be repeated
-  --make-me-a-botnet       run any compiler, listed or not (--enable-tcp-insecure)
-  --lifetime SECONDS       end by then (default 0: never)
+  --make-me-a-botnet, --enable-tcp-insecure  run any compiler, listed or not
+  --lifetime SECONDS       end the server by SIGALRM after so long (default 0: never)
   --no-fork                all in one process, for debugging
   -W, --wizard             for debugging: --daemon --no-detach --no-fork --log-stderr --verbose
   --show-principal         print DISTCCD_PRINCIPAL, and exit

@@ -22,8 +22,8 @@ Runs COMMAND, such as `make -j20`, with distcc first in PATH, and has servers pr
 as well where they can. distcc does that by itself; pump has its agent there from the first compile, can
 put the host list together, and serves clients of distcc 3.4.
 
-  --startup   print the variables for a shell to set:
-                  eval \"$(pump --startup)\"; make -j20; pump --shutdown
+  --startup   print the variables for a shell to set, as in
+              `eval \"$(pump --startup)\"; make -j20; pump --shutdown`
   --shutdown  end what --startup has started
 
   DISTCC_POTENTIAL_HOSTS   machines of which those that answer become DISTCC_HOSTS

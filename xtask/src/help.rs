@@ -1,5 +1,9 @@
 //! The options of a program, read from its `--help`.
 
+use std::process::Command;
+
+use anyhow::{Context, Result};
+
 /// A program and its options.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Program {
@@ -16,9 +20,11 @@ pub(crate) struct Opt {
     pub(crate) names: Vec<String>,
     /// What its value is called, if it takes one.
     pub(crate) value: Option<String>,
+    /// Its value as it is written, and the words that follow it: `[ADDRESS]`, `[COMPILER] ARGUMENTS...`.
+    pub(crate) words: String,
     /// Whether the value stands in the same word.
     pub(crate) is_joined: bool,
-    /// What it does, in few words.
+    /// What it does, all that is said of it.
     pub(crate) text: String,
 }
 
@@ -33,6 +39,12 @@ pub(crate) enum Values {
 }
 
 impl Opt {
+    /// What it does, in few words: the first thing that is said.
+    pub(crate) fn few_words(&self) -> &str {
+        let end = [": ", "; ", " ("].iter().filter_map(|mark| self.text.find(mark)).min();
+        self.text[..end.unwrap_or(self.text.len())].trim_end_matches([':', '.', ','])
+    }
+
     /// What its value is chosen from; `None` where it takes none.
     pub(crate) fn values(&self) -> Option<Values> {
         Some(match self.value.as_deref()? {
@@ -46,6 +58,15 @@ impl Opt {
 }
 
 impl Program {
+    /// Has a program, the one under test, say how it is used.
+    pub(crate) fn ask(name: &str) -> Result<Program> {
+        let said = Command::new(support::program(name)).arg("--help").output();
+        let said = said.with_context(|| format!("could not start {name}"))?;
+        // distccmon-text knows no --help, and says how it is used on standard error.
+        let text = String::from_utf8([said.stdout, said.stderr].concat())?;
+        Ok(Program::read(name, &text))
+    }
+
     /// Reads what a program says. An option is a line that begins with a dash, or with the program's name
     /// and a dash; what it does comes after two spaces, or in the lines below.
     pub(crate) fn read(name: &str, help: &str) -> Program {
@@ -74,8 +95,14 @@ impl Program {
                 }
             }
         }
-        for option in &mut program.options {
-            option.text = short(&option.text);
+        for option in program.options.iter_mut().filter(|option| option.text.is_empty()) {
+            for (name, text) in
+                [("--help", "print how it is used"), ("--version", "print its version")]
+            {
+                if option.names.iter().any(|own| own == name) {
+                    text.clone_into(&mut option.text);
+                }
+            }
         }
         program
     }
@@ -91,7 +118,9 @@ impl Program {
                 if known.text.is_empty() {
                     known.text = option.text;
                 }
-                known.value = known.value.or(option.value);
+                if known.value.is_none() {
+                    (known.value, known.words) = (option.value, option.words);
+                }
                 self.options.push(known);
             }
         }
@@ -115,11 +144,18 @@ fn options(head: &str, text: &str) -> Vec<Opt> {
                 let (name, value) = joined(bare);
                 let text = if found.is_empty() { text.to_owned() } else { String::new() };
                 let is_joined = value.is_some();
-                found.push(Opt { names: vec![name], value, is_joined, text });
+                let words = value.clone().unwrap_or_default();
+                found.push(Opt { names: vec![name], value, words, is_joined, text });
             }
             // `[COMPILER] ARGUMENTS...` are no value.
-            (false, Some(option)) if option.value.is_none() && !head.contains("ARGUMENTS") => {
+            (false, Some(_)) if head.contains("ARGUMENTS") => {
+                let words = &mut found[0].words;
+                *words = format!("{words} {word}").trim().to_owned();
+            }
+            (false, Some(option)) if option.value.is_none() => {
                 option.value = Some(bare.split('[').next().unwrap_or(bare).to_owned());
+                let is_whole = word.matches('[').count() == word.matches(']').count();
+                option.words = if is_whole { word } else { bare }.to_owned();
             }
             _ => {}
         }
@@ -138,15 +174,11 @@ fn joined(word: &str) -> (String, Option<String>) {
     }
 }
 
-/// The first thing that is said.
-fn short(text: &str) -> String {
-    let end = [": ", "; ", " ("].iter().filter_map(|mark| text.find(mark)).min();
-    text[..end.unwrap_or(text.len())].trim_end_matches([':', '.', ',']).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const HELP: &str = "print how it is used";
 
     #[track_caller]
     fn check(line: &str, expected: &[(&[&str], Option<&str>, &str)]) {
@@ -156,7 +188,7 @@ mod tests {
             .iter()
             .map(|option| {
                 let names: Vec<&str> = option.names.iter().map(String::as_str).collect();
-                (names, option.value.as_deref(), option.text.as_str())
+                (names, option.value.as_deref(), option.few_words())
             })
             .collect();
         let expected: Vec<_> =
@@ -174,10 +206,16 @@ mod tests {
             "  -a, --allow ADDRESS[/BITS]  whom",
             &[(&["-a", "--allow"], Some("ADDRESS"), "whom")],
         );
-        check("  --help, --version", &[(&["--help"], None, ""), (&["--version"], None, "")]);
+        check(
+            "  --help, --version",
+            &[(&["--help"], None, HELP), (&["--version"], None, "print its version")],
+        );
         check("  -tSECONDS    end; x", &[(&["-t"], Some("SECONDS"), "end")]);
         check("  --dir DIR\n        where it is", &[(&["--dir"], Some("DIR"), "where it is")]);
-        check("usage: prog --stop | --help\n", &[(&["--stop"], None, ""), (&["--help"], None, "")]);
+        check(
+            "usage: prog --stop | --help\n",
+            &[(&["--stop"], None, ""), (&["--help"], None, HELP)],
+        );
         check(
             "       prog --report [--since TIME] [--json]\n             tell\n             more\n",
             &[
@@ -191,5 +229,25 @@ mod tests {
             &[(&["--explain"], None, ""), (&["--json"], None, "")],
         );
         check("usage: prog FILE\n\nAn option is -x here.\n", &[]);
+    }
+
+    #[test]
+    fn what_follows_an_option_is_kept_as_it_is_written() {
+        for (line, words, text) in [
+            ("  -j, --jobs N    compilers (default 1)", "N", "compilers (default 1)"),
+            ("  --web [ADDRESS]  serve: a page", "[ADDRESS]", "serve: a page"),
+            ("prog --report [--since TIME] [--json]", "TIME", ""),
+            ("  --target [NETWORK=]TARGET  what", "[NETWORK=]TARGET", "what"),
+            ("  -tSECONDS   end", "SECONDS", "end"),
+            (
+                "  prog --explain [--json] [COMPILER] ARGS ARGUMENTS...",
+                "[COMPILER] ARGS ARGUMENTS...",
+                "",
+            ),
+        ] {
+            let program = Program::read("prog", line);
+            let option = program.options.iter().find(|option| !option.words.is_empty()).unwrap();
+            assert_eq!((option.words.as_str(), option.text.as_str()), (words, text), "{line}");
+        }
     }
 }
