@@ -15,7 +15,8 @@ fn groff_has_nothing_to_say_about_the_pages() {
     let mut n_pages = 0;
     for page in std::fs::read_dir(workspace().join("docs/man")).unwrap() {
         let page = page.unwrap().path();
-        let words = ["-ww", "-t", "-man", "-Tutf8", "-z"];
+        // A terminal of 80 columns, as man(1) has it.
+        let words = ["-ww", "-t", "-man", "-Tutf8", "-rLL=78n", "-z"];
         let output = Command::new("groff").args(words).arg(&page).output().unwrap();
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && said.is_empty(), "{}: {said}", page.display());
