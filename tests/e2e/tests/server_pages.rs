@@ -270,6 +270,15 @@ fn promtool_finds_nothing_to_mend_in_the_metrics() {
     assert_eq!(shown.sample("distccd_compile_duration_seconds_count"), 3.0);
     assert_eq!(shown.sample("distccd_job_duration_seconds_count{outcome=\"ok\"}"), 2.0);
     assert_eq!(shown.sample("distccd_request_size_bytes_count"), 3.0);
+    // Each job is one compiler's, or nobody's.
+    let jobs_of = |start: &str| {
+        let line = text.lines().find(|line| line.starts_with(start));
+        line.and_then(|line| line.rsplit(' ').next()).map(str::to_owned)
+    };
+    for (compiler, n_jobs) in [("gcc\",family=\"GCC\",target=\"", "3"), ("other\",", "2")] {
+        let start = format!("distccd_compiler_jobs_total{{compiler=\"{compiler}");
+        assert_eq!(jobs_of(&start).as_deref(), Some(n_jobs), "{text}");
+    }
 }
 
 #[test]
@@ -377,6 +386,13 @@ fn the_status_tells_what_runs_and_what_was_refused() {
         (&counted["ok"], &counted["compile_error"], &counted["other"]),
         (&2.into(), &1.into(), &1.into())
     );
+    let by_compiler = &status["counters"]["jobs_by_compiler"];
+    assert_eq!((&by_compiler[0]["name"], &by_compiler[0]["jobs"]), (&"gcc".into(), &3.into()));
+    assert_eq!((&by_compiler[1]["name"], &by_compiler[1]["jobs"]), (&"other".into(), &2.into()));
+    assert_eq!(
+        (&by_compiler[1]["target"], by_compiler.as_array().unwrap().len()),
+        (&serde_json::Value::Null, 2)
+    );
     let minutes = status["history"].as_array().unwrap();
     let n_ok: u64 = minutes.iter().map(|minute| minute["jobs"]["ok"].as_u64().unwrap()).sum();
     assert!(minutes.len() <= 60 && n_ok == 2, "{status}");
@@ -451,6 +467,9 @@ fn the_page_shows_in_a_browser_what_the_status_says() {
         // A name is text, whatever it looks like.
         let cell = "document.querySelector('#jobs tbody td:nth-child(2) span').textContent";
         assert_eq!(browser.value(cell), HOSTILE);
+        let shares = "[...document.querySelectorAll('#shares tbody tr')].map((row) => \
+                      row.cells[0].textContent + ' ' + row.cells[4].textContent).join(', ')";
+        assert_eq!(browser.value(shares), "gcc 3, other 2");
         assert_eq!(browser.value("document.title"), "distccd");
         assert_eq!(browser.value("document.querySelectorAll('script, img').length"), 1);
         assert_eq!(browser.value("document.querySelectorAll('#refusals tbody tr').length"), 2);

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use compiler_args::{ServerJob, TreeJob, WantedCompiler, server_job, tree_job};
 use rustix::event::{PollFd, PollFlags};
+use toolchain::Compiler;
 use transport::{Connection, Sent};
 use wire::{Abilities, Exit, Payload, Request, RequestDecoder, Version, WaitStatus, WireError};
 
@@ -49,6 +50,8 @@ pub(crate) enum Failure {
 pub(crate) struct Told {
     pub(crate) compiler: String,
     pub(crate) input: String,
+    /// The compiler of this machine that may do it.
+    pub(crate) program: Option<Compiler>,
 }
 
 /// A command that may run here.
@@ -115,6 +118,7 @@ impl<'a> Conversation<'a> {
         let mut share = self.context.budget.share();
         let mut buffer = vec![0; READ_BYTES];
         let mut judged = None;
+        let mut n_received_bytes = 0;
         let mut source_begin = Instant::now();
         let silence = self.context.environment.io_timeout;
         let mut pace = Pace::new(silence, Instant::now());
@@ -138,6 +142,7 @@ impl<'a> Conversation<'a> {
                 input = &input[n_head - head.len()..];
             }
             take(&mut share, n_bytes)?;
+            n_received_bytes += n_bytes as u64;
             pace.note(n_bytes, judged.is_some(), Instant::now());
             let request = self.decoder.push_within(&mut input, &mut |n_bytes| share.grow(n_bytes));
             let request = request.map_err(|error| bad_request(&error))?;
@@ -150,6 +155,7 @@ impl<'a> Conversation<'a> {
             }
             if let Some(mut request) = request {
                 self.n_extra_bytes += input.len();
+                n_received_bytes -= input.len() as u64;
                 let n_kept = self.complete(&mut request)?;
                 let time = source_begin.elapsed();
                 let (job, compiler) = match judged {
@@ -169,7 +175,8 @@ impl<'a> Conversation<'a> {
                     }
                 };
                 self.context.log.write(Level::Info, place, &text);
-                self.context.statistics.note_request(request.payload.n_bytes());
+                let statistics = &self.context.statistics;
+                statistics.note_request(request.payload.n_bytes(), n_received_bytes);
                 return Ok(Received { request, job, compiler, share });
             }
         }
@@ -203,6 +210,7 @@ impl<'a> Conversation<'a> {
             let is_marked = WantedCompiler::of_command(&words).is_some();
             Failure::Refused(Refusal::compiler(&self.told.compiler, &denied, is_marked))
         })?;
+        self.told.program = Some(compiler.compiler.clone());
         if compiler.name != words[0] {
             let (name, program) = (&self.told.compiler, compiler.compiler.program.display());
             self.context.log.write(Level::Info, "serve", &format!("{name} here: {program}"));

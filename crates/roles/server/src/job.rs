@@ -7,6 +7,7 @@ use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 use process::Usage;
+use toolchain::Compiler;
 use transport::Connection;
 use wire::{Exit, RequestDecoder, WaitStatus};
 
@@ -15,6 +16,7 @@ use crate::conversation::{Conversation, Failure, Told};
 use crate::log::Level;
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
+use crate::whitelist::Known;
 
 /// Serves one connection, and gives the code for a server that serves only this one.
 pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<SocketAddr>) -> Exit {
@@ -70,7 +72,7 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         }
     };
     let time = start.elapsed();
-    let Told { compiler, input } = &conversation.told;
+    let Told { compiler, input, .. } = &conversation.told;
     let names = [compiler.as_str(), input].join(" ");
     let text = format!(
         "client: {client} {} time:{}ms {}",
@@ -79,11 +81,17 @@ pub(crate) fn serve(context: &Context, connection: Connection, peer: Option<Sock
         names.trim_end()
     );
     context.log.write(Level::Notice, "dcc_job_summary", &text);
-    context.statistics.note_job(outcome, time, compiler, input, Instant::now());
+    let known = conversation.told.program.as_ref().and_then(|program| known(context, program));
+    context.statistics.note_job(outcome, time, compiler, input, known.as_ref(), Instant::now());
     if exit != Exit::SUCCESS {
         conversation.part(exit);
     }
     exit
+}
+
+/// What the compiler of a job says it is, where there are pages that tell it: it may have to be asked.
+fn known(context: &Context, program: &Compiler) -> Option<Known> {
+    if context.statistics.is_shown() { context.whitelist.known_as(program) } else { None }
 }
 
 /// Remembers a refusal for those who watch.

@@ -5,6 +5,7 @@
 //! has the lines of distcc 3.4, `metrics` those of Prometheus, `health` a word, `status` all of it as JSON, and `dashboard` is
 //! the page that shows that to people.
 
+mod by_compiler;
 mod compilers;
 mod counters;
 mod dashboard;

@@ -47,7 +47,7 @@ pub(crate) struct Allowed {
 }
 
 /// A compiler that may run, and what it says of itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Known {
     /// A name by which it may run.
     pub(crate) name: String,
@@ -374,6 +374,14 @@ impl Whitelist {
             .collect();
         known.sort_by(|one, other| one.name.cmp(&other.name));
         known
+    }
+
+    /// The same of one compiler that may run, by the name of its file. `None`: it is called like no
+    /// compiler, which is then not asked, or does not say what it is.
+    pub(crate) fn known_as(&self, compiler: &Compiler) -> Option<Known> {
+        let name = compiler.program.file_name()?.to_str()?;
+        CompilerName::parse(name)?;
+        Some(Known { name: name.to_owned(), about: self.about(compiler).ok()? })
     }
 
     /// Where the compilers live that may run, beside the folders of `PATH`; none is started for it.

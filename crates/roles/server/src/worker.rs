@@ -234,7 +234,14 @@ impl Reception {
     /// Turns a client away for whom there is no room, and tells the log now and then.
     fn turn_away(&mut self, context: &Context, stream: TcpStream, refusal: Refusal) {
         context.statistics.note_accepted();
-        context.statistics.note_job(Outcome::Overloaded, Duration::ZERO, "", "", Instant::now());
+        context.statistics.note_job(
+            Outcome::Overloaded,
+            Duration::ZERO,
+            "",
+            "",
+            None,
+            Instant::now(),
+        );
         job::note_refusal(context, stream.peer_addr().ok(), &refusal);
         self.n_turned_away += 1;
         if self.last_told.is_none_or(|told| told.elapsed() >= TELL_EVERY) {

@@ -1,14 +1,17 @@
 //! What the worker counts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use super::by_compiler::ByCompiler;
 use super::histogram::{BYTES, Histogram, SECONDS};
 use super::history::{History, Minute};
 use super::present::{Floor, Spot};
 use super::refused::{Refusals, Refused};
 use crate::outcome::Outcome;
 use crate::refusal::Refusal;
+use crate::whitelist::Known;
 
 /// Ends of jobs are counted by so long a step. Source: observed on distcc 3.4.
 const STEP: Duration = Duration::from_secs(3);
@@ -33,6 +36,8 @@ pub(crate) struct Statistics {
     start: Instant,
     /// The same by the clock on the wall.
     started: SystemTime,
+    /// There are pages that tell it.
+    is_shown: AtomicBool,
     /// The jobs that are here.
     pub(super) floor: Floor,
     counts: Mutex<Counts>,
@@ -55,6 +60,8 @@ pub(crate) struct Snapshot {
     pub(crate) n_compiles: [u64; 3],
     /// How much of what there was.
     pub(super) measures: Measures,
+    /// Jobs, each once, by their compiler.
+    pub(super) by_compiler: ByCompiler,
 }
 
 /// What is counted by its size.
@@ -66,7 +73,9 @@ pub(super) struct Measures {
     pub(super) compile_times: Histogram,
     /// How long jobs waited for a slot and memory, in seconds.
     pub(super) waits: Histogram,
-    /// Bytes of whole requests: sources, or files of a tree.
+    /// Bytes of whole requests as they came, packed or not, with the command.
+    pub(super) n_received_bytes: u64,
+    /// Bytes of whole requests: sources, or files of a tree, unpacked.
     pub(super) request_sizes: Histogram,
     /// Bytes of whole replies of compilers.
     pub(super) reply_sizes: Histogram,
@@ -78,6 +87,7 @@ impl Measures {
             job_times: std::array::from_fn(|_| Histogram::new(SECONDS)),
             compile_times: Histogram::new(SECONDS),
             waits: Histogram::new(SECONDS),
+            n_received_bytes: 0,
             request_sizes: Histogram::new(BYTES),
             reply_sizes: Histogram::new(BYTES),
         }
@@ -109,6 +119,7 @@ struct Counts {
     n_by_outcome: [u64; Outcome::ALL.len()],
     longest: Option<LongestJob>,
     measures: Measures,
+    by_compiler: ByCompiler,
     refusals: Refusals,
     history: History,
     /// The steps of the last quarter of an hour; number `n` stands at `n % N_STEPS`.
@@ -133,6 +144,7 @@ impl Statistics {
             n_by_outcome: Default::default(),
             longest: None,
             measures: Measures::new(),
+            by_compiler: ByCompiler::default(),
             refusals: Refusals::default(),
             history: History::new(),
             steps: vec![Step::default(); N_STEPS],
@@ -140,9 +152,20 @@ impl Statistics {
         Statistics {
             start: now,
             started: SystemTime::now(),
+            is_shown: AtomicBool::new(false),
             floor: Floor::default(),
             counts: Mutex::new(counts),
         }
+    }
+
+    /// There are pages from now on.
+    pub(super) fn note_shown(&self) {
+        self.is_shown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether there are pages that tell what is counted.
+    pub(crate) fn is_shown(&self) -> bool {
+        self.is_shown.load(Ordering::Relaxed)
     }
 
     /// A client connected.
@@ -155,18 +178,20 @@ impl Statistics {
         self.lock().n_denied += 1;
     }
 
-    /// A job ended at `now`, after `time`. The names are the client's.
+    /// A job ended at `now`, after `time`. The names are the client's; `known` is the compiler of this machine.
     pub(crate) fn note_job(
         &self,
         outcome: Outcome,
         time: Duration,
         compiler: &str,
         input: &str,
+        known: Option<&Known>,
         now: Instant,
     ) {
         let end = now.saturating_duration_since(self.start);
         let mut counts = self.lock();
         counts.n_by_outcome[outcome as usize] += 1;
+        counts.by_compiler.note(known);
         counts.history.note(outcome, end);
         counts.measures.job_times[outcome as usize].note(time.as_secs_f64());
         if matches!(outcome, Outcome::CompileOk | Outcome::CompileError) {
@@ -205,9 +230,11 @@ impl Statistics {
         now.saturating_duration_since(self.start)
     }
 
-    /// A request is here with all that it brought.
-    pub(crate) fn note_request(&self, n_bytes: usize) {
-        self.lock().measures.request_sizes.note(n_bytes as f64);
+    /// A request is here with all that it brought, in so many bytes on the way.
+    pub(crate) fn note_request(&self, n_bytes: usize, n_received_bytes: u64) {
+        let mut counts = self.lock();
+        counts.measures.request_sizes.note(n_bytes as f64);
+        counts.measures.n_received_bytes += n_received_bytes;
     }
 
     /// A reply was sent.
@@ -249,6 +276,7 @@ impl Statistics {
             average_jobs,
             n_compiles,
             measures: counts.measures.clone(),
+            by_compiler: counts.by_compiler.clone(),
         }
     }
 
@@ -308,7 +336,7 @@ mod tests {
 
     fn note(statistics: &Statistics, outcome: Outcome, time: Duration, at: u64) {
         let now = statistics.start + seconds(at);
-        statistics.note_job(outcome, time, "gcc", &format!("{at}.c"), now);
+        statistics.note_job(outcome, time, "gcc", &format!("{at}.c"), None, now);
     }
 
     fn at(statistics: &Statistics, at: u64) -> Snapshot {

@@ -1,7 +1,7 @@
 //! `/metrics`: the counts as Prometheus reads them.
 //!
-//! Labels have a fixed set of values, or one that this machine's own compilers bound: nothing that
-//! a client says becomes one.
+//! Labels have a fixed set of values, or one that this machine's own compilers and a number bound:
+//! nothing that a client says becomes one.
 
 use std::fmt::{Error, Write as _};
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
 
+use super::by_compiler::ByCompiler;
 use super::compilers::Compilers;
 use super::counters::Snapshot;
 use super::histogram::Histogram;
@@ -202,6 +203,23 @@ impl Collector for Scrape {
                     .encode_counter::<NoLabelSet, _, f64>(&n_jobs, None)
             })
         })?;
+        let help = "Jobs by the compiler of this machine that was to do them; `other`: by none that is known";
+        pen.metric("distccd_compiler_jobs", help, None, MetricType::Counter, |metric| {
+            let ByCompiler { known, n_other } = &self.statistics.by_compiler;
+            let mut write = |name: &str, [family, target, version]: [&str; 3], n_jobs: u64| {
+                let labels = [
+                    ("compiler", name),
+                    ("family", family),
+                    ("target", target),
+                    ("version", version),
+                ];
+                metric.encode_family(&labels)?.encode_counter::<NoLabelSet, _, f64>(&n_jobs, None)
+            };
+            for (Known { name, about }, n_jobs) in known {
+                write(name, [about.family.name(), &about.target, &about.version], *n_jobs)?;
+            }
+            write("other", [""; 3], *n_other)
+        })?;
         let help = "Jobs from the connection to the last byte of the answer, by their end";
         let (unit, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
         pen.metric("distccd_job_duration", help, unit, kind, |metric| {
@@ -234,6 +252,10 @@ impl Collector for Scrape {
             &Unit::Bytes,
             &measures.reply_sizes,
         )?;
+        let help = "Whole requests as they came: packed where clients do, with their commands";
+        pen.metric("distccd_received", help, Some(&Unit::Bytes), MetricType::Counter, |metric| {
+            metric.encode_counter::<NoLabelSet, _, f64>(&measures.n_received_bytes, None)
+        })?;
         for (name, help, value) in [
             ("distccd_slots", "Compilers that may run at once", self.n_slots),
             ("distccd_jobs_running", "Jobs that have a slot now", self.n_running),
@@ -259,12 +281,21 @@ mod tests {
     use super::*;
     use crate::stats::Statistics;
 
+    fn gcc() -> Known {
+        let about = inventory::About {
+            target: "x86_64-linux-gnu".into(),
+            family: toolchain::Family::Gcc,
+            version: "12.2.0".into(),
+        };
+        Known { name: "gcc-12".into(), about }
+    }
+
     fn scrape() -> Scrape {
         let (statistics, now) = (Statistics::new(Instant::now()), Instant::now());
         let time = Duration::from_millis(300);
         statistics.note_accepted();
-        statistics.note_job(Outcome::CompileOk, time, "gcc", "\"<script>\n\\", now);
-        statistics.note_request(5000);
+        statistics.note_job(Outcome::CompileOk, time, "gcc", "\"<script>\n\\", Some(&gcc()), now);
+        statistics.note_request(5000, 700);
         Scrape {
             statistics: statistics.snapshot(now),
             version: "1.2.3",
@@ -287,12 +318,15 @@ mod tests {
             "# TYPE distccd_jobs counter\n",
             "distccd_jobs_total{outcome=\"ok\"} 1\n",
             "distccd_jobs_total{outcome=\"overloaded\"} 0\n",
+            "distccd_compiler_jobs_total{compiler=\"gcc-12\",family=\"GCC\",target=\"x86_64-linux-gnu\",version=\"12.2.0\"} 1\n",
+            "distccd_compiler_jobs_total{compiler=\"other\",family=\"\",target=\"\",version=\"\"} 0\n",
             "# UNIT distccd_job_duration_seconds seconds\n",
             "distccd_job_duration_seconds_bucket{le=\"0.25\",outcome=\"ok\"} 0\n",
             "distccd_job_duration_seconds_bucket{le=\"0.5\",outcome=\"ok\"} 1\n",
             "distccd_job_duration_seconds_bucket{le=\"+Inf\",outcome=\"ok\"} 1\n",
             "distccd_request_size_bytes_sum 5000.0\n",
             "distccd_sandbox_info{level=\"a\\\"b\\n\\\\\"} 1\n",
+            "distccd_received_bytes_total 700\n",
             "distccd_jobs_running 2.0\n",
         ] {
             assert!(text.contains(line), "no {line} in {text}");
@@ -320,7 +354,7 @@ mod tests {
         for number in 0..1000 {
             let (compiler, input) = (format!("gcc-{number}"), format!("{number}.c"));
             let outcome = Outcome::ALL[number % Outcome::ALL.len()];
-            statistics.note_job(outcome, Duration::from_millis(1), &compiler, &input, now);
+            statistics.note_job(outcome, Duration::from_millis(1), &compiler, &input, None, now);
         }
         assert_eq!(n_lines(&statistics), before);
     }

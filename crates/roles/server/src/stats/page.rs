@@ -90,7 +90,7 @@ mod tests {
         let statistics = Statistics::new(Instant::now());
         let time = Duration::from_millis(1500);
         let name = "a\ndcc_compile_ok 9\n\x1b[0m.c";
-        statistics.note_job(Outcome::CompileOk, time, "gcc", name, Instant::now());
+        statistics.note_job(Outcome::CompileOk, time, "gcc", name, None, Instant::now());
         let snapshot = statistics.snapshot(Instant::now());
         let machine = Machine::default();
         let page = answer(&snapshot, 4, &machine, &[("sandbox_level", "a\nb".to_owned())]);

@@ -29,6 +29,7 @@ const LAST_ANSWERS: Duration = Duration::from_secs(5);
 /// Starts to answer at the port, until the worker is gone.
 pub(crate) fn start(context: &Arc<Context>, listener: &TcpListener) -> io::Result<()> {
     listener.set_nonblocking(true)?;
+    context.statistics.note_shown();
     let observer = Observer::new(&context.environment.temporary);
     let mut port = Port {
         listener: listener.try_clone()?,

@@ -6,9 +6,10 @@ use std::time::Instant;
 use serde_json::{Value, json};
 
 use super::machine::Machine;
-use super::{compilers::Compilers, health};
+use super::{by_compiler::ByCompiler, compilers::Compilers, health};
 use crate::Context;
 use crate::outcome::Outcome;
+use crate::whitelist::Known;
 
 /// So many jobs are told one by one.
 const MOST_JOBS: usize = 200;
@@ -62,12 +63,12 @@ pub(super) fn text(
         })
         .collect();
     let known = compilers.known(context, now).map(|known| {
-        let tell = |known: &crate::whitelist::Known| {
+        let tell = |Known { name, about }: &Known| {
             json!({
-                "name": known.name,
-                "target": known.about.target,
-                "family": known.about.family.name(),
-                "version": known.about.version,
+                "name": name,
+                "target": about.target,
+                "family": about.family.name(),
+                "version": about.version,
             })
         };
         known.iter().map(tell).collect::<Vec<Value>>()
@@ -92,6 +93,8 @@ pub(super) fn text(
             "connections": snapshot.n_accepted,
             "connections_denied": snapshot.n_denied,
             "jobs": by_outcome(&snapshot.n_by_outcome),
+            "jobs_by_compiler": by_compiler(&snapshot.by_compiler),
+            "received_bytes": snapshot.measures.n_received_bytes,
             "request_bytes": snapshot.measures.request_sizes.sum() as u64,
             "reply_bytes": snapshot.measures.reply_sizes.sum() as u64,
         },
@@ -106,6 +109,23 @@ pub(super) fn text(
         "history": history,
     });
     format!("{status}\n")
+}
+
+/// Known compilers by their first jobs; the last is for all the rest, and has nulls.
+fn by_compiler(jobs: &ByCompiler) -> Vec<Value> {
+    let known = jobs.known.iter().map(|(Known { name, about }, n_jobs)| {
+        json!({
+            "name": name,
+            "target": about.target,
+            "family": about.family.name(),
+            "version": about.version,
+            "jobs": n_jobs,
+        })
+    });
+    let other = json!({
+        "name": "other", "target": null, "family": null, "version": null, "jobs": jobs.n_other,
+    });
+    known.chain([other]).collect()
 }
 
 fn by_outcome(counts: &[u64; Outcome::ALL.len()]) -> Value {
