@@ -23,7 +23,7 @@ Without one of these, on a screen: `?` tells the keys, `q` quits.
   --once               write one object and no more
   --web [ADDRESS]      serve a page for browsers; ADDRESS, PORT or ADDRESS:PORT to
                        listen on, else 127.0.0.1:3634
-  --trace FILE         write the last build for Perfetto and Chrome's tracing; `-`:
+  --trace FILE         write the last build for Perfetto and Chrome's DevTools; `-`:
                        to standard output
   --interval SECONDS   how often to look (default 1; fractions are understood)
   --help, --version

@@ -1,4 +1,4 @@
-//! A build in the trace event format of Chrome, which Perfetto reads as well.
+//! A build in the trace event format of Chrome, which Perfetto and Chrome's developer tools read.
 //!
 //! Each job is one complete event (`X`) on the track of where it was done: a host is a process of
 //! the trace, a slot of it a thread; jobs done here, and those done nowhere, have a process each.

@@ -112,9 +112,10 @@ impl Browser {
         wait_until(expression, || self.value(expression) == true);
     }
 
-    /// The value of an expression in the page.
+    /// The value of an expression in the page; of a promise, what comes of it.
     pub(crate) fn value(&mut self, expression: &str) -> Value {
-        let parameters = json!({ "expression": expression, "returnByValue": true });
+        let parameters =
+            json!({ "expression": expression, "returnByValue": true, "awaitPromise": true });
         let result = self.tell("Runtime.evaluate", parameters);
         assert!(result["exceptionDetails"].is_null(), "{expression}: {result}");
         result["result"]["value"].clone()
