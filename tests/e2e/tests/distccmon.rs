@@ -92,6 +92,33 @@ fn the_build_in_json_is_the_report() {
     assert!(report["jobs"].as_u64() >= Some(14), "{report}");
 }
 
+#[test]
+fn a_host_is_shown_as_left_alone_for_as_long_as_clients_leave_it() {
+    let world = World::new();
+    world.write("a.c", "int x;\n");
+    let dead = "127.0.0.1:1";
+    assert_eq!(world.distcc(dead, &["gcc", "-c", "a.c"]).code, 0);
+    let stamps: Vec<_> = std::fs::read_dir(world.state().join("lock")).unwrap().flatten().collect();
+    let is_stamp = |name: &std::ffi::OsStr| name.to_string_lossy().starts_with("backoff_");
+    let stamp = stamps.iter().find(|entry| is_stamp(&entry.file_name())).unwrap().path();
+    // It failed a quarter of an hour ago.
+    let failed = std::time::SystemTime::now() - std::time::Duration::from_secs(900);
+    std::fs::File::options().write(true).open(&stamp).unwrap().set_modified(failed).unwrap();
+    for (period, is_left_alone) in [
+        (None, false),
+        (Some("3600"), true),
+        (Some("60"), false),
+        (Some("0"), false),
+        (Some("x"), false),
+    ] {
+        let mut command = world.command(program("distccmon"));
+        command.args(["--json", "--once"]).env("DISTCC_HOSTS", dead);
+        command.envs(period.map(|period| ("DISTCC_BACKOFF_PERIOD", period)));
+        let shown: Value = serde_json::from_str(&finish(&mut command).stdout).unwrap();
+        assert_eq!(shown["hosts"][0]["backed_off"], is_left_alone, "{period:?}: {shown}");
+    }
+}
+
 fn is_near(one: &Value, other: &Value) -> bool {
     (one.as_f64().unwrap() - other.as_f64().unwrap()).abs() < 0.006
 }

@@ -14,9 +14,6 @@ use crate::{Environment, clean};
 /// What counts as lately.
 pub(crate) const WINDOW: Duration = Duration::from_secs(10);
 
-/// How long clients leave a host alone unless told otherwise. Source: distcc(1) 3.4.
-const BACKOFF_PERIOD: Duration = Duration::from_secs(60);
-
 /// The most hosts of a list, and the most jobs, that are shown.
 const MOST_HOSTS: usize = 256;
 const MOST_JOBS: usize = 4096;
@@ -138,8 +135,9 @@ impl Gatherer {
 
     fn host_of_list(&self, spec: &HostSpec) -> HostUse {
         let failed_at = self.state.failed_at(&spec.host);
+        let period = self.environment.backoff_period;
         let is_backed_off = failed_at
-            .is_some_and(|failed_at| failed_at.elapsed().is_ok_and(|since| since < BACKOFF_PERIOD));
+            .is_some_and(|failed_at| failed_at.elapsed().is_ok_and(|since| since < period));
         HostUse {
             name: clean::text(&spec.host.to_string()),
             n_slots: Some(spec.n_slots),

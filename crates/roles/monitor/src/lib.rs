@@ -51,6 +51,9 @@ pub struct Environment {
     pub home: Option<OsString>,
     /// `DISTCC_HOSTS`: which hosts there are, for [`live`].
     pub hosts: Option<OsString>,
+    /// `DISTCC_BACKOFF_PERIOD`: how long clients leave a host alone after a failure there; what is no
+    /// number is left at the default, 60 s, as by clients.
+    pub backoff_period: Duration,
     /// `NO_COLOR` is set to something.
     pub no_color: bool,
     /// `TERM`: nothing can be drawn on one that is missing or `dumb`.
@@ -68,6 +71,7 @@ impl Environment {
             distcc_dir: variable("DISTCC_DIR"),
             home: variable("HOME"),
             hosts: variable("DISTCC_HOSTS"),
+            backoff_period: backoff_period(variable("DISTCC_BACKOFF_PERIOD").as_deref()),
             no_color: variable("NO_COLOR").is_some_and(|value| !value.is_empty()),
             term: variable("TERM"),
             is_utf8: ["LC_ALL", "LC_CTYPE", "LANG"]
@@ -80,6 +84,14 @@ impl Environment {
                 }),
         }
     }
+}
+
+/// How long clients leave a host alone after a failure there, where the variable is `value`. Source:
+/// distcc(1) 3.4.
+fn backoff_period(value: Option<&OsStr>) -> Duration {
+    const DEFAULT_SECONDS: u64 = 60;
+    let number = value.and_then(OsStr::to_str).and_then(|text| text.trim().parse().ok());
+    Duration::from_secs(number.unwrap_or(DEFAULT_SECONDS))
 }
 
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.
