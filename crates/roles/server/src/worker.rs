@@ -26,6 +26,9 @@ use crate::{Context, announce, job, stats};
 /// After how many connections a quiet moment is used to give memory back.
 const TIDY_AFTER: usize = 100;
 
+/// What a worker has of memory beyond what it had after it gave back some, in bytes, before it does so at once.
+const MOST_UNUSED: usize = 8 << 20;
+
 /// How often the log hears of clients that were turned away.
 const TELL_EVERY: Duration = Duration::from_secs(1);
 
@@ -154,17 +157,31 @@ fn most_connections(context: &Context) -> usize {
 #[derive(Debug, Default)]
 struct Housekeeping {
     n_ended: AtomicUsize,
+    /// The memory of this process after it gave back some, in bytes; 0 before.
+    n_resident: AtomicUsize,
 }
 
 impl Housekeeping {
     /// Notes the end of a connection, after which nobody may be there.
     fn note_end(&self, is_quiet: bool) {
         let n_ended = self.n_ended.fetch_add(1, Ordering::Relaxed) + 1;
-        if is_quiet && n_ended >= TIDY_AFTER {
+        if !is_quiet {
+            return;
+        }
+        let limit = self.n_resident.load(Ordering::Relaxed).saturating_add(MOST_UNUSED);
+        if n_ended >= TIDY_AFTER || resident_bytes().is_some_and(|n_bytes| n_bytes > limit) {
             self.n_ended.store(0, Ordering::Relaxed);
             sys::heap::give_back();
+            self.n_resident.store(resident_bytes().unwrap_or(0), Ordering::Relaxed);
         }
     }
+}
+
+/// The memory of this process, by proc_pid_statm(5).
+fn resident_bytes() -> Option<usize> {
+    let text = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let n_pages: usize = text.split(' ').nth(1)?.parse().ok()?;
+    n_pages.checked_mul(rustix::param::page_size())
 }
 
 /// Takes connections in, or turns them away.
