@@ -37,8 +37,8 @@ impl Settings {
     /// # Errors
     /// Neither can be had.
     pub(crate) fn open_state(&self) -> io::Result<StateDir> {
-        let opened = StateDir::open(self.state_dir.as_deref(), self.home.as_deref());
-        opened.or_else(|_| StateDir::open_temporary(&self.temporary))
+        let (state_dir, home) = (self.state_dir.as_deref(), self.home.as_deref());
+        StateDir::open_somewhere(state_dir, home, &self.temporary)
     }
 
     fn from(variable: impl Fn(&str) -> Option<OsString>, memory: Option<u64>) -> Settings {

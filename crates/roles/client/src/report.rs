@@ -97,9 +97,8 @@ pub(crate) fn run(words: &[OsString], settings: &Settings, log: &Log) -> Exit {
 
 /// Reads the ledger where jobs write it.
 fn read(settings: &Settings) -> std::io::Result<Ledger> {
-    StateDir::open(settings.state_dir.as_deref(), settings.home.as_deref())
-        .or_else(|_| StateDir::open_temporary(&settings.temporary))?
-        .ledger()
+    let (state_dir, home) = (settings.state_dir.as_deref(), settings.home.as_deref());
+    StateDir::open_somewhere(state_dir, home, &settings.temporary)?.ledger()
 }
 
 /// What is reported.

@@ -134,7 +134,8 @@ impl Settings {
                 }
             }
         };
-        let backoff_period = Duration::from_secs(number("DISTCC_BACKOFF_PERIOD").unwrap_or(60));
+        let backoff_period =
+            number("DISTCC_BACKOFF_PERIOD").map_or(statedir::BACKOFF_PERIOD, Duration::from_secs);
         let io_timeout = match number("DISTCC_IO_TIMEOUT").unwrap_or(300) {
             0 => None,
             seconds => Some(Duration::from_secs(seconds)),

@@ -86,12 +86,10 @@ impl Environment {
     }
 }
 
-/// How long clients leave a host alone after a failure there, where the variable is `value`. Source:
-/// distcc(1) 3.4.
+/// How long clients leave a host alone after a failure there, where the variable is `value`.
 fn backoff_period(value: Option<&OsStr>) -> Duration {
-    const DEFAULT_SECONDS: u64 = 60;
     let number = value.and_then(OsStr::to_str).and_then(|text| text.trim().parse().ok());
-    Duration::from_secs(number.unwrap_or(DEFAULT_SECONDS))
+    number.map_or(statedir::BACKOFF_PERIOD, Duration::from_secs)
 }
 
 /// Runs the command whose words (our own name first) are `args`, and says how to exit.

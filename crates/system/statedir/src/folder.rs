@@ -37,6 +37,18 @@ impl StateDir {
         }
     }
 
+    /// As [`StateDir::open`]; where that cannot be had, as [`StateDir::open_temporary`].
+    ///
+    /// # Errors
+    /// Neither can be had.
+    pub fn open_somewhere(
+        distcc_dir: Option<&OsStr>,
+        home: Option<&OsStr>,
+        temporary: &Path,
+    ) -> io::Result<StateDir> {
+        StateDir::open(distcc_dir, home).or_else(|_| StateDir::open_temporary(temporary))
+    }
+
     /// A folder below `temporary` for users whose own cannot be had, as in a build with a
     /// read-only home: `distcc-UID`, open to its owner alone.
     ///

@@ -28,6 +28,6 @@ pub use ledger::checksum as ledger_checksum;
 pub use ledger::{Attempt, Ledger, Place, Record, Times};
 pub use replace::replace;
 pub use running::{RecordError, Running, RunningJob};
-pub use slots::{SlotLock, SlotName, try_slot_by_name};
+pub use slots::{BACKOFF_PERIOD, SlotLock, SlotName, try_slot_by_name};
 pub use tally::{AGENT, LONGEST_PAUSE, PUMPED, Tally};
 pub use zeroconf::{FoundHosts, Keeper, Kept};

@@ -7,11 +7,14 @@ use std::os::fd::OwnedFd;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use hosts::Host;
 
 use crate::StateDir;
+
+/// How long clients leave a host alone after a failure there, unless told otherwise. Source: distcc(1) 3.4.
+pub const BACKOFF_PERIOD: Duration = Duration::from_secs(60);
 
 /// One slot of one host: a file below `lock/` that is locked while a job runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
