@@ -204,7 +204,7 @@ fn get_acquainted(project: &Project, way: &Way) -> Result<()> {
     let status = Command::new(program("distcc-agent")).arg("--stop").envs(environment).status()?;
     ensure!(status.success(), "the agent does not end");
     let deadline = Instant::now() + Duration::from_secs(60);
-    while Path::new(&format!("/proc/{pid}")).exists() {
+    while is_there(pid) {
         ensure!(Instant::now() < deadline, "the agent does not end");
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -262,12 +262,18 @@ fn no_resident(_: &Path) -> Result<Resident> {
     Ok(Resident::Nothing)
 }
 
-/// The agent of a state folder, as far as there is one.
+/// The agent of a state folder, as far as there is one: the lock of one that has ended stays behind.
 fn agent(state: &Path) -> Result<Resident> {
-    match std::fs::read_to_string(file_of_agent(state, "lock-").unwrap_or_default()) {
-        Ok(text) => Ok(Resident::Process(text.trim().parse()?)),
-        Err(_) => Ok(Resident::Nothing),
-    }
+    let Ok(text) = std::fs::read_to_string(file_of_agent(state, "lock-").unwrap_or_default())
+    else {
+        return Ok(Resident::Nothing);
+    };
+    let pid: u32 = text.trim().parse()?;
+    Ok(if is_there(pid) { Resident::Process(pid) } else { Resident::Nothing })
+}
+
+fn is_there(pid: u32) -> bool {
+    Path::new(&format!("/proc/{pid}")).exists()
 }
 
 fn resident_time(resident: &Resident) -> Result<Duration> {
