@@ -21,7 +21,7 @@ use crate::{Settings, names};
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How much is read at once.
-const READ_BYTES: usize = 128 << 10;
+const READ_BYTES: usize = 32 << 10;
 
 /// What was going on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
