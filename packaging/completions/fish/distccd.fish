@@ -31,6 +31,7 @@ complete -c distccd -l no-fork -d 'all in one process, for debugging'
 complete -c distccd -s W -l wizard -d 'for debugging'
 complete -c distccd -l show-principal -d 'print DISTCCD_PRINCIPAL, and exit'
 complete -c distccd -l show-compilers -d 'print the compilers of this machine, which of them may run, and why not'
+complete -c distccd -l doctor -d 'say whether this machine can compile for others, and what to do where it cannot'
 complete -c distccd -l json
 complete -c distccd -l help -d 'print how it is used'
 complete -c distccd -l version -d 'print its version'

@@ -23,6 +23,18 @@ pub fn restarted(before: &str, after: &str) -> String {
     )
 }
 
+/// The same of one daemon among others, by its process id.
+#[must_use]
+pub fn restarted_process(pid: u32, before: &str, after: &str) -> String {
+    let words = [before, "$old", after].into_iter().filter(|word| !word.is_empty());
+    let start: Vec<&str> = words.collect();
+    format!(
+        "old=$(tr '\\0' ' ' < /proc/{pid}/cmdline) && kill {pid} && \
+         while kill -0 {pid} 2> /dev/null; do sleep 0.2; done; {}",
+        start.join(" ")
+    )
+}
+
 /// What has the firewall of a machine let connections to a port in: a rule at the front of each
 /// chain that sees what comes in, whoever made the chain.
 #[must_use]
@@ -55,5 +67,6 @@ mod tests {
     fn a_restart_keeps_the_options() {
         assert!(restarted("PATH=/usr/bin", "").ends_with("done; PATH=/usr/bin $old"));
         assert!(restarted("", "--allow ::1").ends_with("done; $old --allow ::1"));
+        assert!(restarted_process(7, "A=b", "-x").ends_with("done; A=b $old -x"));
     }
 }

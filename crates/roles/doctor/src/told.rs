@@ -71,8 +71,9 @@ impl Told {
         }
         let text = format!("compilers may read what the server's user may: its level is `{level}`");
         let finding = find(Status::Warning, "sandbox-weak", text);
-        let command = "journalctl --identifier distccd --grep sandbox --lines 20 --no-pager";
-        let note = "its log says why: --sandbox off, or neither user namespaces nor Landlock there";
+        let command = "distccd --doctor";
+        let note = "it says why, and how to mend it: --sandbox off, or neither user namespaces nor \
+                    Landlock there";
         Some(finding.mended_by(Machine::Host(name.to_owned()), &[command], note))
     }
 

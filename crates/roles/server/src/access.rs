@@ -3,6 +3,11 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, ToSocketAddrs};
 
+use wire::Exit;
+
+use crate::Failure;
+use crate::options::Options;
+
 /// The networks whose machines are served.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct AccessList {
@@ -37,6 +42,38 @@ impl fmt::Display for BadNetwork {
 }
 
 impl AccessList {
+    /// Whom the options let in. With no `--allow` at all that is private networks, except over inetd,
+    /// where the super-server has judged already.
+    ///
+    /// # Errors
+    /// Which of them makes no sense.
+    pub(crate) fn of(options: &Options, is_inetd: bool) -> Result<AccessList, Failure> {
+        let mut access = AccessList::default();
+        for text in &options.allow {
+            access.allow(text).map_err(|error| {
+                Failure::new(
+                    Exit::BAD_ARGUMENTS,
+                    format!("--allow `{}`: {error}", text.escape_debug()),
+                    "--allow takes an address, a network or a name: --allow 192.168.0.0/24",
+                )
+            })?;
+        }
+        if options.allow_private || (options.allow.is_empty() && !is_inetd) {
+            access.allow_private();
+        } else if options.allow.is_empty() {
+            access.allow_all();
+        }
+        Ok(access)
+    }
+
+    /// Whether anybody but this machine itself is let in.
+    pub(crate) fn serves_others(&self) -> bool {
+        self.networks.iter().any(|network| {
+            let n_least = if network.address.is_ipv4() { 8 } else { 128 };
+            !network.address.to_canonical().is_loopback() || network.n_bits < n_least
+        })
+    }
+
     /// Lets in what `text` says: an address, a network as `ADDRESS/BITS`, or a host by its name,
     /// which is looked up now.
     pub(crate) fn allow(&mut self, text: &str) -> Result<(), BadNetwork> {
@@ -148,6 +185,22 @@ mod tests {
         check("2001:db8::/32", "2001:db8:5::1", true);
         check("[2001:db8::]/32", "2001:db9::1", false);
         check("localhost", "127.0.0.1", true);
+    }
+
+    #[test]
+    fn who_is_alone_is_noticed() {
+        for (allow, expected) in [
+            ("127.0.0.1", false),
+            ("127.0.0.0/8", false),
+            ("::1", false),
+            ("126.0.0.0/7", true),
+            ("::/127", true),
+            ("10.0.0.1", true),
+        ] {
+            let mut access = AccessList::default();
+            access.allow(allow).unwrap();
+            assert_eq!(access.serves_others(), expected, "{allow}");
+        }
     }
 
     #[test]

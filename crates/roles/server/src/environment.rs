@@ -56,7 +56,8 @@ impl Environment {
         Environment::from(std::env::vars_os().collect())
     }
 
-    fn from(variables: Vec<(OsString, OsString)>) -> Environment {
+    /// The same of the environment of a process.
+    pub(crate) fn from(variables: Vec<(OsString, OsString)>) -> Environment {
         let variable = |name: &str| -> Option<&OsStr> {
             let found = variables.iter().find(|(key, _)| key == name);
             found.map(|(_, value)| value.as_os_str()).filter(|value| !value.is_empty())

@@ -25,16 +25,7 @@ pub(crate) fn drop_root(options: &Options, log: &Log) -> Result<(), Failure> {
     let failed = |what: &str, error: nix::errno::Errno| {
         Failure::new(Exit::SETUID_FAILED, format!("could not {what}: {error}"), "")
     };
-    let named = match &options.user {
-        Some(name) => Some(user(name).ok_or_else(|| {
-            Failure::new(
-                Exit::SETUID_FAILED,
-                format!("--user `{}`: there is no such user", name.escape_debug()),
-                "make one for the server, as in: useradd --system distcc",
-            )
-        })?),
-        None => USERS.into_iter().find_map(user),
-    };
+    let named = named(options)?;
     let (uid, gid) = match &named {
         Some(user) => (user.uid, user.gid),
         None => (Uid::from_raw(NOBODY), Gid::from_raw(NOBODY)),
@@ -58,6 +49,31 @@ pub(crate) fn drop_root(options: &Options, log: &Log) -> Result<(), Failure> {
         let _ = rustix::thread::set_no_new_privs(true);
     }
     Ok(())
+}
+
+/// Whom [`drop_root`] would become, by name and number; `None` where we are not root.
+///
+/// # Errors
+/// When there is no such user.
+pub(crate) fn to_be(options: &Options) -> Result<Option<(String, u32)>, Failure> {
+    if !Uid::effective().is_root() {
+        return Ok(None);
+    }
+    let named = named(options)?;
+    Ok(Some(named.map_or(("nobody".to_owned(), NOBODY), |user| (user.name, user.uid.as_raw()))))
+}
+
+/// The user to become; `None`: none of the usual ones is there.
+fn named(options: &Options) -> Result<Option<User>, Failure> {
+    let Some(name) = &options.user else { return Ok(USERS.into_iter().find_map(user)) };
+    let unknown = || {
+        Failure::new(
+            Exit::SETUID_FAILED,
+            format!("--user `{}`: there is no such user", name.escape_debug()),
+            "make one for the server, as in: useradd --system distcc",
+        )
+    };
+    Ok(Some(user(name).ok_or_else(unknown)?))
 }
 
 fn user(name: &str) -> Option<User> {

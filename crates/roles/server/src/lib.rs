@@ -14,6 +14,7 @@ mod confinement;
 mod conversation;
 mod crowd;
 mod disk;
+mod doctor;
 mod door;
 mod environment;
 mod identity;
@@ -127,13 +128,24 @@ fn most_memory_bytes() -> u64 {
 
 /// Runs the server whose words (its own name first) are `args`, and says how to exit.
 pub fn main(args: impl Iterator<Item = OsString>, environment: Environment) -> ExitCode {
-    let options = match options::read(args) {
+    let args: Vec<OsString> = args.collect();
+    let options = match options::read(args.iter().cloned()) {
         Ok(Request::Serve(options)) => options,
         Ok(Request::Print(text)) => return print(&text),
         Ok(Request::ShowPrincipal) => return print(&principal(&environment)),
         Ok(Request::ShowCompilers { options, json }) => {
             let survey = Whitelist::to_show(&options, &environment).survey();
             return print(&if json { show::json(&survey) } else { show::text(&survey) });
+        }
+        Ok(Request::Diagnose { options, json }) => {
+            let is_servers = |word: &OsString| word != "--doctor" && word != "--json";
+            let words = args.into_iter().skip(1).filter(is_servers).collect();
+            let diagnosis = doctor::diagnose(words, *options);
+            let text = if json { diagnosis.to_json() } else { diagnosis.to_text() };
+            return match std::io::stdout().write_all(text.as_bytes()) {
+                Ok(()) => diagnosis.exit_status().into(),
+                Err(_) => Exit::IO_ERROR.into(),
+            };
         }
         Err(usage) => return complain(&usage.text, &usage.hint, usage.exit),
     };
@@ -220,7 +232,15 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         );
     }
     let whitelist = Whitelist::new(options, &environment, targets(options)?)?;
-    let access = access_list(options, is_inetd, &log)?;
+    let access = AccessList::of(options, is_inetd)?;
+    if options.allow.is_empty() && !options.allow_private && !is_inetd {
+        log.write(
+            Level::Warning,
+            "access",
+            "no --allow given: serving private networks and this machine only; \
+             name yours, as in --allow 192.168.0.0/24",
+        );
+    }
     if is_inetd {
         if options.zeroconf {
             let text = "--zeroconf has no effect with --inetd: who listens is somebody else";
@@ -233,35 +253,6 @@ fn run(options: &Options, environment: Environment) -> Result<Exit, Failure> {
         return serve_inetd(options, environment, whitelist, access, log, client);
     }
     supervisor::run(options, environment, whitelist, access, log, handed)
-}
-
-/// Who may connect. With no `--allow` at all only private networks may, except over inetd, where
-/// the super-server has judged already.
-fn access_list(options: &Options, is_inetd: bool, log: &Log) -> Result<AccessList, Failure> {
-    let mut access = AccessList::default();
-    for text in &options.allow {
-        access.allow(text).map_err(|error| {
-            Failure::new(
-                Exit::BAD_ARGUMENTS,
-                format!("--allow `{}`: {error}", text.escape_debug()),
-                "--allow takes an address, a network or a name: --allow 192.168.0.0/24",
-            )
-        })?;
-    }
-    if options.allow_private {
-        access.allow_private();
-    } else if options.allow.is_empty() && is_inetd {
-        access.allow_all();
-    } else if options.allow.is_empty() {
-        access.allow_private();
-        log.write(
-            Level::Warning,
-            "access",
-            "no --allow given: serving private networks and this machine only; \
-             name yours, as in --allow 192.168.0.0/24",
-        );
-    }
-    Ok(access)
 }
 
 /// What plain names mean to whom.

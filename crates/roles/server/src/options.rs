@@ -91,6 +91,11 @@ pub(crate) enum Request {
         options: Box<Options>,
         json: bool,
     },
+    /// `--doctor`: say whether this machine can compile for others, and exit; `--json`: for programs.
+    Diagnose {
+        options: Box<Options>,
+        json: bool,
+    },
     /// Print this and exit.
     Print(String),
     /// `--show-principal`: print the name for GSS-API and exit.
@@ -167,6 +172,9 @@ Compiles for other machines, those that --allow names.
   --show-principal         print DISTCCD_PRINCIPAL, and exit
   --show-compilers [--json]  print the compilers of this machine, which of them may
                            run, and why not; then exit
+  --doctor [--json]        say whether this machine can compile for others, and what
+                           to do where it cannot; with the options of the server
+                           that runs, or those beside it; then exit
   --help, --version
 ";
 
@@ -174,7 +182,7 @@ Compiles for other machines, those that --allow names.
 pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usage> {
     let mut options = defaults();
     let (mut stats, mut stats_port) = (false, STATS_PORT);
-    let (mut shows, mut json) = (false, false);
+    let (mut shows, mut diagnoses, mut json) = (false, false, false);
     let mut parser = Parser::from_iter(args);
     while let Some(argument) = parser.next()? {
         match argument {
@@ -259,6 +267,7 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
                 })?;
             }
             Arg::Long("show-compilers") => shows = true,
+            Arg::Long("doctor") => diagnoses = true,
             Arg::Long("json") => json = true,
             Arg::Long("compiler-folder") => {
                 options.compiler_folders.push(value(&mut parser, "--compiler-folder")?.into());
@@ -294,12 +303,19 @@ pub(crate) fn read(args: impl Iterator<Item = OsString>) -> Result<Request, Usag
         }
     }
     options.stats_port = stats.then_some(stats_port);
-    match (shows, json) {
-        (true, json) => Ok(Request::ShowCompilers { options: Box::new(options), json }),
-        (false, true) => {
-            Err(Usage::new("--json goes with --show-compilers", "distccd --help lists the options"))
-        }
-        (false, false) => Ok(Request::Serve(Box::new(options))),
+    let options = Box::new(options);
+    match (shows, diagnoses, json) {
+        (true, false, json) => Ok(Request::ShowCompilers { options, json }),
+        (false, true, json) => Ok(Request::Diagnose { options, json }),
+        (true, true, _) => Err(Usage::new(
+            "--show-compilers and --doctor are one or the other",
+            "the doctor tells of the compilers, too",
+        )),
+        (false, false, true) => Err(Usage::new(
+            "--json goes with --doctor or --show-compilers",
+            "distccd --help lists the options",
+        )),
+        (false, false, false) => Ok(Request::Serve(options)),
     }
 }
 

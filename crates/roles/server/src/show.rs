@@ -86,7 +86,7 @@ fn compiler(compiler: &Surveyed) -> Value {
 }
 
 /// Why a compiler may not run, and what mends that.
-fn why_not(compiler: &Surveyed, denied: &Denied) -> (String, String) {
+pub(crate) fn why_not(compiler: &Surveyed, denied: &Denied) -> (String, String) {
     // Shorter than for those who do not see the table.
     if let Denied::NotListed { place, remedy, .. } = denied {
         return (format!("not in {place}"), remedy.clone());
