@@ -175,7 +175,9 @@ pub fn troubleshooting_page<E: From<String>>(
          <!-- Made from the pages of the reason codes: `cargo xtask reasons` writes this page. -->\n\n\
          First ask what became of the last build: `distcc --report` counts the jobs by their reason\n\
          codes, with the remedy of each. For one command, `distcc --explain COMMAND...` says where it would\n\
-         run and why; `DISTCC_VERBOSE=1` has each job tell what it does.\n",
+         run and why; `DISTCC_VERBOSE=1` has each job tell what it does.\n\n\
+         What is wrong on the whole find `distcc --doctor`, on the machine that builds, and `distccd --doctor`,\n\
+         on a helper: both print the commands that mend it.\n",
     );
     for (group, title) in SECTIONS {
         let _ = write!(text, "\n## {title}\n\n| what you notice | reason |\n|---|---|\n");
