@@ -130,6 +130,10 @@ fn where_all_is_well_the_doctor_is_green_and_an_object_is_made_on_the_server() {
     let (json, _) = clinic.doctor();
     assert_eq!(json["suggestion"]["hosts"], "red/4");
     assert_eq!(json["suggestion"]["jobs"], 4);
+    let speedup = &json["suggestion"]["speedup"];
+    let number = |name: &str| speedup[name].as_f64().unwrap_or_else(|| panic!("{json}"));
+    assert!(number("times") >= 0.0 && number("job_ms_here") > 0.0, "{speedup}");
+    assert!(number("rest_ms_here") > 0.0 && number("processors") >= 1.0, "{speedup}");
     let findings = json["findings"].as_array().unwrap();
     for check in ["connection", "server", "compiler gcc", "mode lzo", "mode pump"] {
         let is_it = |finding: &&Value| finding["check"] == check && finding["status"] == "ok";
@@ -137,6 +141,7 @@ fn where_all_is_well_the_doctor_is_green_and_an_object_is_made_on_the_server() {
     }
     let text = clinic.client.run(&format!("{}distcc --doctor", clinic.typed));
     assert!(text.stdout.ends_with("all is well: a build distributes\n"), "{}", text.stdout);
+    assert!(text.stdout.contains("\nto be expected: compiling is "), "{}", text.stdout);
 }
 
 /// The finding of `check` that is about a host.

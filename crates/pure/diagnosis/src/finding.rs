@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
+use crate::Speedup;
+
 /// How a check ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Status {
@@ -172,6 +174,17 @@ impl Purpose {
     }
 }
 
+/// What to use, where there is a server that works.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Suggestion {
+    /// The host list.
+    pub hosts: String,
+    /// How many jobs to run at once.
+    pub n_jobs: u32,
+    /// How much faster that may be expected to be, where it was measured.
+    pub speedup: Option<Speedup>,
+}
+
 /// All that was found.
 #[derive(Clone, Debug, Default)]
 pub struct Diagnosis {
@@ -181,8 +194,8 @@ pub struct Diagnosis {
     pub purpose: Purpose,
     /// Whether that works.
     pub works: bool,
-    /// The host list to use and how many jobs to run at once, where there is a server that works.
-    pub suggestion: Option<(String, u32)>,
+    /// What to use, where there is a server that works.
+    pub suggestion: Option<Suggestion>,
 }
 
 impl Diagnosis {
@@ -206,10 +219,13 @@ impl Diagnosis {
     #[must_use]
     pub fn to_json(&self) -> String {
         let findings: Vec<Value> = self.findings.iter().map(Finding::json).collect();
-        let suggestion = self
-            .suggestion
-            .as_ref()
-            .map(|(hosts, n_jobs)| json!({ "hosts": hosts, "jobs": n_jobs }));
+        let suggestion = self.suggestion.as_ref().map(|suggestion| {
+            json!({
+                "hosts": suggestion.hosts,
+                "jobs": suggestion.n_jobs,
+                "speedup": suggestion.speedup.as_ref().map(Speedup::json),
+            })
+        });
         let mut all = json!({
             self.purpose.name(): self.works,
             "green": self.is_green(),
@@ -238,9 +254,12 @@ impl Diagnosis {
             let _ = writeln!(text, "{}", code_behind(&finding.code, is_fine));
         }
         self.write_remedies(&mut text);
-        if let Some((hosts, n_jobs)) = &self.suggestion {
+        if let Some(Suggestion { hosts, n_jobs, speedup }) = &self.suggestion {
             let _ =
                 writeln!(text, "\nto use what works: make -j{n_jobs} with DISTCC_HOSTS='{hosts}'");
+            if let Some(speedup) = speedup {
+                let _ = writeln!(text, "{}", speedup.text());
+            }
         }
         let sentence = self.purpose.sentence(self.works);
         let end = match (self.is_green(), self.works) {

@@ -5,5 +5,7 @@
 
 mod finding;
 pub mod shell;
+mod speedup;
 
-pub use finding::{Diagnosis, Finding, Machine, Purpose, Remedy, Status};
+pub use finding::{Diagnosis, Finding, Machine, Purpose, Remedy, Status, Suggestion};
+pub use speedup::{Bound, HostSpeed, OwnSpeed, Speedup};

@@ -11,7 +11,7 @@ use toolchain::{CompilerName, Finder};
 
 use crate::Surroundings;
 use crate::siblings;
-use crate::trial::Bench;
+use crate::trial::{Bench, Work};
 use diagnosis::{Finding, Status};
 
 /// The names that builds call compilers by.
@@ -47,7 +47,7 @@ pub(crate) fn find(
         let check = format!("compiler {name}");
         let local = acquaintances.ask(&compiler, &asked).map_err(|unknown| unknown.to_string());
         let local = local.and_then(|about| {
-            let made = bench.compile_here(&compiler.program, &path);
+            let made = bench.compile_here(&compiler.program, Work::Probe, &path);
             let object = made.map_err(|error| error.to_string())?;
             Ok(Local { name: name.clone(), about, program: compiler.program.clone(), object })
         });

@@ -10,11 +10,11 @@ use wire::Exit;
 use crate::Surroundings;
 use crate::compilers::Local;
 use crate::fault::{Fault, Place};
-use crate::link;
+use crate::link::{self, Link};
 use crate::list::{List, start_server};
 use crate::reach::{self, Answer, Reached};
 use crate::told::{Told, not_told};
-use crate::trial::Bench;
+use crate::trial::{Bench, Work};
 use diagnosis::shell;
 use diagnosis::{Finding, Machine, Status};
 
@@ -39,6 +39,16 @@ pub(crate) struct Examined {
     pub(crate) findings: Vec<Finding>,
     /// Whether it made an object that is the same as here.
     pub(crate) works: bool,
+    /// What it told, and the way to it.
+    pub(crate) door: Door,
+}
+
+/// What of a host bounds the number of its jobs.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Door {
+    /// The most compilers at once, by its slots and its processors; `None`: it does not tell.
+    pub(crate) n_at_once: Option<u32>,
+    pub(crate) link: Option<Link>,
 }
 
 /// Looks at one host of the list, which is written `word` there.
@@ -80,9 +90,18 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
     if examined.works {
         let pumps = met.as_ref().is_some_and(Met::lays_out_trees);
         try_modes(kit, spec, &place, pumps, &mut examined.findings);
+        examined.door.n_at_once = met.as_ref().and_then(Met::n_at_once);
         examined.findings.push(match &met {
-            Some(met) => measure_link(kit, word, spec, &place, met, &examined.findings),
-            None => link::unmeasured(&shown, "what ssh reaches has no port of its own"),
+            Some(met) => match measure_link(kit, met, &examined.findings) {
+                Ok(link) => {
+                    examined.door.link = Some(link);
+                    let smaller = kit.list.with(word, &format!("{word},lzo"));
+                    let may_compress = !spec.compresses && !spec.pump && kit.list.has(word);
+                    link.finding(&shown, may_compress.then_some(smaller.as_str()))
+                }
+                Err(error) => link::unmeasured(&shown, &error.to_string()),
+            },
+            None => link::unmeasured(&shown, BY_SSH),
         });
     }
     examined
@@ -101,33 +120,29 @@ struct Met {
 }
 
 impl Met {
+    /// See [`Door::n_at_once`].
+    fn n_at_once(&self) -> Option<u32> {
+        let told = self.told.as_ref()?;
+        [told.abilities.n_jobs, told.condition.n_processors].into_iter().flatten().min()
+    }
+
     fn lays_out_trees(&self) -> bool {
         self.told.as_ref().is_some_and(|told| told.abilities.lays_out_trees)
     }
 }
 
+/// Why the way to a host that ssh reaches is not measured.
+const BY_SSH: &str =
+    "ssh takes what is sent, and does not tell how much of it has come to the other end";
+
 /// How fast the way to a host is, by a compiler that works there.
-fn measure_link(
-    kit: Kit<'_>,
-    word: &str,
-    spec: &HostSpec,
-    place: &Place<'_>,
-    met: &Met,
-    findings: &[Finding],
-) -> Finding {
+fn measure_link(kit: Kit<'_>, met: &Met, findings: &[Finding]) -> std::io::Result<Link> {
     let Some(local) = works_there(kit.locals, findings) else {
-        return link::unmeasured(place.host, "it takes a job for that");
+        return Err(std::io::Error::other("it takes a job for that"));
     };
     let picks = met.told.as_ref().is_some_and(|told| told.abilities.picks_compiler);
     let _alone = kit.measuring.lock().unwrap_or_else(PoisonError::into_inner);
-    match link::measure(&met.addresses, local, picks, met.round_trip) {
-        Ok(measured) => {
-            let smaller = kit.list.with(word, &format!("{word},lzo"));
-            let may_compress = !spec.compresses && !spec.pump && kit.list.has(word);
-            measured.finding(place.host, may_compress.then_some(smaller.as_str()))
-        }
-        Err(error) => link::unmeasured(place.host, &error.to_string()),
-    }
+    link::measure(&met.addresses, local, picks, met.round_trip)
 }
 
 /// The first compiler whose probe came back the same.
@@ -338,7 +353,7 @@ fn try_modes(
 }
 
 /// The host alone, as an entry of a list, in one mode.
-fn in_mode(spec: &HostSpec, options: &str) -> String {
+pub(crate) fn in_mode(spec: &HostSpec, options: &str) -> String {
     let bare = HostSpec { compresses: false, pump: false, plain: false, ..spec.clone() };
     let options = if options.is_empty() { ",plain" } else { options };
     format!("{bare}{options}")
@@ -354,7 +369,7 @@ fn try_it(
     status: Status,
 ) -> Finding {
     let name = format!("{}-{}", kit.number, check.replace(['/', ' '], "-"));
-    let outcome = kit.bench.compile_there(&name, hosts, &local.name, kit.surroundings);
+    let outcome = kit.bench.compile_there(&name, hosts, &local.name, Work::Probe, kit.surroundings);
     let outcome = match outcome {
         Ok(outcome) => outcome,
         Err(error) => {

@@ -13,6 +13,7 @@ mod list;
 mod names;
 mod reach;
 mod siblings;
+mod speed;
 mod surroundings;
 mod told;
 mod trial;
@@ -25,7 +26,7 @@ use std::sync::Mutex;
 pub use surroundings::Surroundings;
 
 use compilers::Local;
-use diagnosis::{Diagnosis, Finding, Status};
+use diagnosis::{Diagnosis, Finding, Status, Suggestion};
 use host::{Examined, Kit};
 use hosts::HostSpec;
 use list::List;
@@ -106,18 +107,25 @@ fn diagnose(surroundings: &Surroundings) -> Diagnosis {
     };
     let examined = examine_all(kit, &list);
     let mut good: Vec<&(String, HostSpec)> = Vec::new();
+    let mut doors = Vec::new();
     for (host, examined) in list.hosts.iter().zip(examined) {
         findings.extend(examined.findings);
         if examined.works {
             good.push(host);
+            doors.push((&host.1, examined.door));
         }
     }
+    let speedup = speed::expect(kit, &doors);
     let entries: Vec<&str> = good.iter().map(|(word, _)| word.as_str()).collect();
     let n_jobs = good.iter().fold(0, |sum: u32, (_, spec)| sum.saturating_add(spec.n_slots));
     Diagnosis {
         findings,
         works: reaches_us && !good.is_empty(),
-        suggestion: (!good.is_empty()).then(|| (entries.join(" "), n_jobs)),
+        suggestion: (!good.is_empty()).then(|| Suggestion {
+            hosts: entries.join(" "),
+            n_jobs,
+            speedup,
+        }),
         ..Diagnosis::default()
     }
 }

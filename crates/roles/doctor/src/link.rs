@@ -67,6 +67,12 @@ pub(crate) fn measure(
 }
 
 impl Link {
+    /// How many jobs a second it lets through, each of which sends and receives so many bytes.
+    pub(crate) fn jobs(&self, n_sent: u64, n_received: u64) -> f64 {
+        let to = self.to / n_sent.max(1) as f64;
+        self.from.map_or(to, |from| to.min(from / n_received.max(1) as f64))
+    }
+
     /// The line of the table. `smaller`: the command that has less sent, where it is not the rule already.
     pub(crate) fn finding(&self, host: &str, smaller: Option<&str>) -> Finding {
         let from = self.from.map_or_else(|| "at once".to_owned(), shown);

@@ -18,6 +18,59 @@ const SOURCE: &str = "#include <stddef.h>\n\
                       size_t distcc_probe(const char *text)\n\
                       {\n    size_t n = 0;\n    while (text[n]) n++;\n    return n;\n}\n";
 
+/// How many functions [`Work::Job`] has: with these it takes a compiler some tenths of a second.
+const N_FUNCTIONS: usize = 10;
+
+/// What is compiled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// A small source, to see whether it works.
+    Probe,
+    /// One like those of a build, to see how long it takes: optimized, with headers of the system's.
+    Job,
+}
+
+impl Work {
+    fn source_name(self) -> &'static str {
+        match self {
+            Work::Probe => "probe.c",
+            Work::Job => "job.c",
+        }
+    }
+
+    fn words(self) -> Vec<&'static str> {
+        let optimized = (self == Work::Job).then_some("-O2");
+        optimized.into_iter().chain(["-c", self.source_name()]).collect()
+    }
+
+    fn source(self) -> String {
+        match self {
+            Work::Probe => SOURCE.to_owned(),
+            Work::Job => job(),
+        }
+    }
+}
+
+/// A source that is C and C++.
+fn job() -> String {
+    let mut text = String::from("#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n");
+    for number in 0..N_FUNCTIONS {
+        text.push_str(&format!(
+            "int distcc_job_{number}(const char *text, int *table, int n)\n{{\n\
+             \x20   int sum = {number};\n\
+             \x20   for (int a = 0; a < n; a++) {{\n\
+             \x20       for (int b = 0; b <= a; b++) table[b] += table[a] * (b + {number}) + text[b % 7];\n\
+             \x20       switch (table[a] & 3) {{\n\
+             \x20       case 0: sum += a; break;\n\
+             \x20       case 1: sum ^= table[a]; break;\n\
+             \x20       case 2: sum += (int)strlen(text); break;\n\
+             \x20       default: sum *= 3;\n\
+             \x20       }}\n    }}\n    return sum;\n}}\n"
+        ));
+    }
+    text
+}
+
 /// A folder to compile in, gone when dropped.
 #[derive(Debug)]
 pub(crate) struct Bench {
@@ -34,6 +87,9 @@ pub(crate) struct Outcome {
     /// The object, where a host made it.
     pub(crate) object: Option<Vec<u8>>,
     pub(crate) took: Duration,
+    /// Bytes to the host, and from it.
+    pub(crate) n_sent: u64,
+    pub(crate) n_received: u64,
 }
 
 impl Bench {
@@ -44,7 +100,9 @@ impl Bench {
     pub(crate) fn new(temporary: &Path) -> io::Result<Bench> {
         let folder = new_folder(temporary)?;
         let bench = Bench { folder };
-        std::fs::write(bench.folder.join("probe.c"), SOURCE)?;
+        for work in [Work::Probe, Work::Job] {
+            std::fs::write(bench.folder.join(work.source_name()), work.source())?;
+        }
         Ok(bench)
     }
 
@@ -55,12 +113,13 @@ impl Bench {
     pub(crate) fn compile_here(
         &self,
         compiler: &Path,
+        work: Work,
         path: &std::ffi::OsStr,
     ) -> io::Result<Vec<u8>> {
         let object = self.folder.join("here.o");
         let mut command = Command::new(compiler);
         // The name of the output does not show in the object.
-        command.args(["-c", "probe.c", "-o"]).arg(&object);
+        command.args(work.words()).arg("-o").arg(&object);
         let ran = siblings::run(command.current_dir(&self.folder).env("PATH", path), PATIENCE)?;
         let made = std::fs::read(&object);
         let _ = std::fs::remove_file(&object);
@@ -70,7 +129,7 @@ impl Bench {
         }
     }
 
-    /// Has the host list `hosts`, a single host, compile the probe. `name` is a name of nothing else.
+    /// Has the host list `hosts`, a single host, do the work. `name` is a name of nothing else.
     ///
     /// # Errors
     /// When the client cannot be run, or does not end.
@@ -79,6 +138,7 @@ impl Bench {
         name: &str,
         hosts: &str,
         compiler: &str,
+        work: Work,
         surroundings: &Surroundings,
     ) -> io::Result<Outcome> {
         let (state, object) = (self.folder.join(format!("{name}.d")), format!("{name}.o"));
@@ -90,7 +150,9 @@ impl Bench {
             }
         }
         command
-            .args([compiler, "-c", "probe.c", "-o", &object])
+            .arg(compiler)
+            .args(work.words())
+            .args(["-o", &object])
             .env("DISTCC_HOSTS", hosts)
             .env("DISTCC_DIR", &state)
             .env("DISTCC_FALLBACK", "0")
@@ -111,6 +173,8 @@ impl Bench {
             said: ran.stderr,
             object: made.filter(|_| made_there && ran.status.success()),
             took,
+            n_sent: record.map_or(0, |record| record.n_sent),
+            n_received: record.map_or(0, |record| record.n_received),
         })
     }
 }
