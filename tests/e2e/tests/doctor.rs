@@ -276,6 +276,9 @@ fn an_original_server_is_as_good_but_does_not_say_why_it_refuses() {
     clinic.check_green("nothing");
     let (json, _) = clinic.doctor();
     assert_eq!(of_host(&json, "load")["code"], "not-told");
+    let pump = of_host(&json, "mode pump");
+    assert_eq!((&pump["code"], &pump["status"]), (&"same".into(), &"ok".into()), "{pump}");
+    assert!(pump["text"].as_str().unwrap().contains("HOST,lzo,cpp"), "{pump}");
     drop(clinic);
     let clinic = Clinic::open();
     clinic.red.must("/usr/bin/distccd --daemon --allow 10.99.0.1");

@@ -12,6 +12,7 @@ use crate::compilers::Local;
 use crate::fault::{Fault, Place};
 use crate::link::{self, Link};
 use crate::list::{List, start_server};
+use crate::modes::{in_mode, try_modes};
 use crate::reach::{self, Answer, Reached};
 use crate::told::{Told, not_told};
 use crate::trial::{Bench, Work};
@@ -89,7 +90,7 @@ pub(crate) fn examine(kit: Kit<'_>, word: &str, spec: &HostSpec) -> Examined {
     examined.works = try_compilers(kit, spec, &place, &mut examined.findings);
     if examined.works {
         let pumps = met.as_ref().is_some_and(Met::lays_out_trees);
-        try_modes(kit, spec, &place, pumps, &mut examined.findings);
+        try_modes(kit, word, spec, &place, pumps, &mut examined.findings);
         examined.door.n_at_once = met.as_ref().and_then(Met::n_at_once);
         examined.findings.push(match &met {
             Some(met) => match measure_link(kit, met, &examined.findings) {
@@ -146,7 +147,7 @@ fn measure_link(kit: Kit<'_>, met: &Met, findings: &[Finding]) -> std::io::Resul
 }
 
 /// The first compiler whose probe came back the same.
-fn works_there<'a>(locals: &'a [Local], findings: &[Finding]) -> Option<&'a Local> {
+pub(crate) fn works_there<'a>(locals: &'a [Local], findings: &[Finding]) -> Option<&'a Local> {
     locals.iter().find(|local| {
         let check = format!("compiler {}", local.name);
         findings.iter().any(|found| found.check == check && found.status == Status::Ok)
@@ -330,37 +331,8 @@ fn try_compilers(
     works
 }
 
-/// The probe in the other modes.
-fn try_modes(
-    kit: Kit<'_>,
-    spec: &HostSpec,
-    place: &Place<'_>,
-    pumps: bool,
-    findings: &mut Vec<Finding>,
-) {
-    let Some(local) = works_there(kit.locals, findings) else { return };
-    for (mode, options) in [("lzo", ",lzo"), ("pump", ",lzo,cpp")] {
-        let check = format!("mode {mode}");
-        if mode == "pump" && !pumps {
-            let text =
-                "only servers of distcc-rs preprocess by themselves; for others write HOST,lzo,cpp";
-            findings.push(Finding::of(place.host, &check, Status::Ok, "not-offered", text));
-            continue;
-        }
-        let hosts = in_mode(spec, options);
-        findings.push(try_it(kit, &hosts, local, place, &check, Status::Warning));
-    }
-}
-
-/// The host alone, as an entry of a list, in one mode.
-pub(crate) fn in_mode(spec: &HostSpec, options: &str) -> String {
-    let bare = HostSpec { compresses: false, pump: false, plain: false, ..spec.clone() };
-    let options = if options.is_empty() { ",plain" } else { options };
-    format!("{bare}{options}")
-}
-
 /// The probe by one compiler in one mode, compared with the object that is made here.
-fn try_it(
+pub(crate) fn try_it(
     kit: Kit<'_>,
     hosts: &str,
     local: &Local,

@@ -10,6 +10,7 @@ mod fault;
 mod host;
 mod link;
 mod list;
+mod modes;
 mod names;
 mod reach;
 mod siblings;

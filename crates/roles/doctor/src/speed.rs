@@ -11,7 +11,8 @@ use hosts::HostSpec;
 use sys::usage::Usage;
 
 use crate::compilers::Local;
-use crate::host::{Door, Kit, in_mode};
+use crate::host::{Door, Kit};
+use crate::modes::in_mode;
 use crate::trial::Work;
 
 /// How often each job is done; the fastest counts. The first may pay for what later ones find ready.
