@@ -205,6 +205,18 @@ fn the_speed_of_the_way_is_measured_in_both_directions() {
 }
 
 #[test]
+fn the_way_is_measured_by_the_name_that_a_server_takes() {
+    let clinic = Clinic::open();
+    clinic.red.must(&format!(
+        "for name in /usr/lib/distcc/*; do \
+         case $name in *-linux-gnu-*) ;; *) rm -r $name;; esac; done && /usr/bin/{SERVER}"
+    ));
+    let (json, _) = clinic.doctor();
+    let link = of_host(&json, "link");
+    assert!(link["data"]["bytes_per_second_to"].as_f64() > Some(0.0), "{link}: {}", shown(&json));
+}
+
+#[test]
 fn a_server_that_does_not_run() {
     Clinic::open().check("server-not-running", "red");
 }

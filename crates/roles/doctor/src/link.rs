@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use compiler_args::WantedCompiler;
 use diagnosis::{Finding, Machine, Status};
 use serde_json::json;
+use toolchain::CompilerName;
 use transport::Connection;
 use wire::{Limits, Reply, ReplyDecoder, Version};
 
@@ -58,11 +59,23 @@ pub(crate) fn measure(
     picks: bool,
     round_trip: Duration,
 ) -> io::Result<Link> {
-    let first = transfer(addresses, compiler, picks, FIRST_BYTES)?;
+    let mut name = compiler.name.as_str();
+    let whole = whole_name(compiler);
+    let first = match (transfer(addresses, compiler, name, picks, FIRST_BYTES), &whole) {
+        (Err(error), Some(whole)) => {
+            name = whole;
+            let again = transfer(addresses, compiler, name, picks, FIRST_BYTES);
+            again.map_err(|_| error)?
+        }
+        (first, _) => first?,
+    };
     let slower = first.from.unwrap_or(f64::MAX).min(first.to);
     let n_bytes = ((slower * AIM.as_secs_f64()) as usize).min(MOST_BYTES);
-    let link =
-        if n_bytes > FIRST_BYTES { transfer(addresses, compiler, picks, n_bytes)? } else { first };
+    let link = if n_bytes > FIRST_BYTES {
+        transfer(addresses, compiler, name, picks, n_bytes)?
+    } else {
+        first
+    };
     Ok(Link { round_trip: round_trip.min(first.round_trip).min(link.round_trip), ..link })
 }
 
@@ -121,6 +134,7 @@ fn shown(bytes_per_second: f64) -> String {
 fn transfer(
     addresses: &[SocketAddr],
     compiler: &Local,
+    name: &str,
     picks: bool,
     n_bytes: usize,
 ) -> io::Result<Link> {
@@ -130,7 +144,7 @@ fn transfer(
     let connection = Connection::from_tcp(socket.into())?;
     let deadline = Instant::now() + PATIENCE;
     let left = || deadline.saturating_duration_since(Instant::now());
-    let head = wire::encode_request_head(Version::V1, &command(compiler, picks));
+    let head = wire::encode_request_head(Version::V1, &command(compiler, name, picks));
     let head = head.map_err(io::Error::other)?;
     let source = source(n_bytes);
     let (mark, body) = wire::encode_source(Version::V1, &source).map_err(io::Error::other)?;
@@ -176,11 +190,18 @@ fn receive(connection: &Connection, deadline: Instant) -> io::Result<(Reply, Opt
     }
 }
 
-fn command(compiler: &Local, picks: bool) -> Vec<Vec<u8>> {
+/// The name with the target before it, by which a client asks first: a server may have nothing else on
+/// its whitelist. `None`: it stands there already.
+fn whole_name(compiler: &Local) -> Option<String> {
+    let name = CompilerName::parse(&compiler.name)?;
+    name.target().is_none().then(|| format!("{}-{}", compiler.about.target, compiler.name))
+}
+
+fn command(compiler: &Local, name: &str, picks: bool) -> Vec<Vec<u8>> {
     let about = &compiler.about;
     let wanted = WantedCompiler::new(&about.target, about.family.name(), &about.version);
     let wanted = wanted.filter(|_| picks).map(|wanted| wanted.to_word().into_encoded_bytes());
-    let mut words = vec![compiler.name.clone().into_bytes()];
+    let mut words = vec![name.as_bytes().to_vec()];
     words.extend(wanted);
     words.extend(
         ["-x", "cpp-output", "-c", "link.i", "-o", "link.o"].map(|w| w.as_bytes().to_vec()),
