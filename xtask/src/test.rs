@@ -24,6 +24,7 @@ const PACKAGES: &[&str] = &[
     "libc6-dev-armhf-cross",
     "qemu-user",
     "iproute2",
+    "faketime",
     "avahi-daemon",
     "avahi-utils",
     "dbus",

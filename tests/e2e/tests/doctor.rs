@@ -177,6 +177,26 @@ fn a_server_without_a_sandbox_is_told_of() {
     assert_eq!(sandbox["remedy"]["machine"], "red");
 }
 
+#[test]
+fn a_clock_that_is_an_hour_ahead_is_told_of() {
+    let clinic = Clinic::open();
+    // Its waits go by the clock that nobody sets, and that stays as it is.
+    clinic.red.must(&format!(
+        "export LD_PRELOAD=$(ls /usr/lib/*/faketime/libfaketime.so.1) && \
+         FAKETIME=+1h FAKETIME_DONT_FAKE_MONOTONIC=1 FAKETIME_DISABLE_SHM=1 {SERVER}"
+    ));
+    let (json, status) = clinic.doctor();
+    let clock = of_host(&json, "clock");
+    // No failure: objects are the same.
+    assert_eq!((&clock["code"], &clock["status"]), (&"clock-skew".into(), &"warning".into()));
+    assert_eq!((&json["green"], status), (&Value::Bool(true), 0), "{}", shown(&json));
+    let number = |name: &str| clock["data"][name].as_f64().unwrap();
+    let off = (number("skew_ms") - 3_600_000.0).abs();
+    assert!(off <= number("uncertainty_ms") + 1000.0, "{clock}");
+    assert_eq!(clock["remedy"]["machine"], "red");
+    assert_eq!(clock["remedy"]["commands"][0], "timedatectl set-ntp true");
+}
+
 /// The speed of a way is measured from what goes over it, so with one that is slowed down to `rate` the
 /// doctor finds about that.
 #[test]
