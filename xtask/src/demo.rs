@@ -2,7 +2,7 @@
 //! compared with the one that the local compiler makes.
 
 mod farm;
-mod project;
+pub(crate) mod project;
 mod report;
 
 use std::path::Path;

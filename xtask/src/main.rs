@@ -1,5 +1,5 @@
 //! The project's chores, in Rust: `cargo xtask build`, `install`, `test`, `tidy`, `fuzz`, `demo`, `identity`, `soundness`, `reasons`, `completions`,
-//! `manual`.
+//! `manual`, `picture`.
 
 mod build;
 mod completions;
@@ -11,6 +11,7 @@ mod help;
 mod identity;
 mod install;
 mod manual;
+mod picture;
 mod soak;
 mod soundness;
 mod test;
@@ -36,6 +37,7 @@ usage: cargo xtask CHORE
   test            set up what the tests need, then format, clippy, tidy, all tests, docs, fuzz
   tidy            check the rules of the tree: layers, the client's dependencies
   demo            build Lua and HarfBuzz on two servers of this machine, compare every object
+  picture         write docs/distccmon.svg anew: the monitor in the middle of a build; as root
   identity [--cases N] [--seed S] [--only N] [--from N] [--server ours|original] [--mode plain|pump]
                   run generated commands with and without servers, compare all they leave
   identity --units N [--of NAME] [--only N] [--from N] [--cases N] [--server ours|original]
@@ -66,6 +68,7 @@ fn main() -> ExitCode {
         Some("deb") => deb::run(&words[1..]),
         Some("test") => test::run(),
         Some("demo") => demo::run(),
+        Some("picture") => picture::run(),
         Some("tidy") => tidy::run(),
         Some("identity") => identity::run(&words[1..]),
         Some("soundness") => soundness::run(&words[1..]),

@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use support::{Packages, Wanted};
 
 /// A project and where its sources lie.
-pub(super) struct Project {
-    pub(super) name: &'static str,
+pub(crate) struct Project {
+    pub(crate) name: &'static str,
     /// The objects, relative to the build folder.
     pub(super) objects: Vec<String>,
     sources: PathBuf,
@@ -57,7 +57,7 @@ const NOT_HARFBUZZ: [&str; 13] = [
 ];
 
 /// Fetches the packages that carry the sources.
-pub(super) fn fetch(folder: &Path) -> Result<Vec<Project>> {
+pub(crate) fn fetch(folder: &Path) -> Result<Vec<Project>> {
     let packages = Packages::fetch(folder, &PACKAGES)?;
     Ok(vec![
         Project {
@@ -100,7 +100,7 @@ impl Project {
     }
 
     /// Copies the sources into `folder` and writes a makefile beside them.
-    pub(super) fn lay_out(&self, folder: &Path) -> Result<()> {
+    pub(crate) fn lay_out(&self, folder: &Path) -> Result<()> {
         copy(&self.sources, &folder.join("src"))?;
         let mut makefile = format!("OBJECTS = {}\n", self.objects.join(" "));
         match self.program {
