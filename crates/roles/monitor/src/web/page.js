@@ -44,6 +44,7 @@ function showTotals(seen) {
     const tile = element("div");
     const number = element("dd", String(value));
     number.id = id;
+    if (value > 0 && (id === "failed" || id === "done_nowhere")) number.className = "bad";
     tile.append(element("dt", name), number);
     return tile;
   }));
@@ -100,6 +101,8 @@ function showCauses(build) {
   add("done nowhere", build.nowhere, code);
   add("failed at", build.host_failures, (one) => one.host + " " + one.code);
   place("causes").replaceChildren(...rows);
+  place("causes-table").hidden = !rows.length;
+  place("no-causes").hidden = rows.length > 0;
 }
 
 function show(seen) {
@@ -169,11 +172,21 @@ function draw() {
   pen.fillText(last, width - 4 - pen.measureText(last).width, height - 9);
 }
 
+// What the colors mean, where no job is pointed at.
+function showColors() {
+  place("pointed").replaceChildren(
+    element("span", "on servers", "servers"), "  ", element("span", "here", "here"), "  ",
+    element("span", "with errors", "errors"), "  point at a job for its file");
+}
+
 place("timeline").addEventListener("pointermove", (event) => {
   const found = timeline.boxes.find((box) => event.offsetX >= box.left && event.offsetX <= box.right
     && event.offsetY >= box.top && event.offsetY < box.top + 16);
-  place("pointed").textContent = found ? found.file + "  " + age(found.took) + "  " + found.code : "";
+  if (found) place("pointed").textContent = found.file + ", " + age(found.took) + (found.code && ", " + found.code);
+  else showColors();
 });
+place("timeline").addEventListener("pointerleave", showColors);
+showColors();
 new ResizeObserver(draw).observe(place("timeline").parentElement);
 window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
 
