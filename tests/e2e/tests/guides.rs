@@ -3,6 +3,8 @@
 mod common;
 
 use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use common::{World, finish};
 use support::{Kind, ServerOptions, program, script};
@@ -35,12 +37,34 @@ fn write_project(world: &World) {
     let cmake = "cmake_minimum_required(VERSION 3.13)\nproject(prog C CXX)\nadd_executable(prog one.c two.c)\n";
     world.write("CMakeLists.txt", cmake);
     world.write("meson.build", "project('prog', 'c')\nexecutable('prog', 'one.c', 'two.c')\n");
+    let manifest = "[package]\nname = \"prog\"\nversion = \"0.0.0\"\nedition = \"2021\"\n[lib]\npath = \"lib.rs\"\n\
+                    [workspace]\n[build-dependencies]\ncc = \"1\"\n";
+    world.write("Cargo.toml", manifest);
+    world.write("lib.rs", "");
+    let build = "fn main() { cc::Build::new().files([\"one.c\", \"two.c\"]).compile(\"prog\"); }\n";
+    world.write("build.rs", build);
+}
+
+/// Gives a command the cargo that runs this test, with what it has fetched and no other word of it.
+fn give_cargo(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let is_cargos =
+            ["CARGO", "RUST"].iter().any(|start| name.to_string_lossy().starts_with(start));
+        if is_cargos && name != "CARGO_HOME" {
+            command.env_remove(name);
+        }
+    }
+    if let (None, Some(home)) = (std::env::var_os("CARGO_HOME"), std::env::home_dir()) {
+        command.env("CARGO_HOME", home.join(".cargo"));
+    }
 }
 
 #[test]
 fn build_tools_are_used_as_their_guide_says() {
     let recipes = recipes();
-    assert!(recipes.len() >= 6, "{recipes:?}");
+    assert!(recipes.len() >= 7, "{recipes:?}");
+    let cargo = std::env::var_os("CARGO").map(PathBuf::from).expect("cargo runs the tests");
+    let rust = cargo.parent().unwrap_or(Path::new("/usr/bin")).display();
     for (title, text) in recipes {
         let world = World::new();
         write_project(&world);
@@ -56,7 +80,8 @@ fn build_tools_are_used_as_their_guide_says() {
         let text = text.replace("/usr/lib/distcc:", &format!("{}:", links.display()));
         let mut command = world.command("bash");
         command.args(["-e", "-u", "-o", "pipefail", "-c", &text]);
-        command.env("PATH", format!("{}:/usr/bin:/bin", programs.display()));
+        command.env("PATH", format!("{}:/usr/bin:/bin:{rust}", programs.display()));
+        give_cargo(&mut command);
         command.env("DISTCC_HOSTS", server.host("/4"));
         command.env("CCACHE_DIR", world.folder("ccache")).env("HOME", world.folder("home"));
         let ran = finish(&mut command);
