@@ -217,13 +217,16 @@ impl Snapshot {
 
     /// Puts a job where it belongs.
     fn add_job(&mut self, job: &RunningJob, time: Duration) {
+        let age = job.age();
+        let phase_age = time.saturating_sub(job.phase_began);
         let shown = Job {
             pid: job.pid,
             slot: job.slot,
             phase: job.phase,
             file: clean::name(&job.source),
-            age: job.age().unwrap_or_default(),
-            phase_age: time.saturating_sub(job.phase_began),
+            age: age.unwrap_or_default(),
+            // Two clocks: a phase is not to look older than its job.
+            phase_age: age.map_or(phase_age, |age| phase_age.min(age)),
             code: clean::name(&job.reason),
         };
         let has_no_place = matches!(job.phase, Some(Phase::Startup | Phase::Blocked));
@@ -285,6 +288,7 @@ mod tests {
         assert_eq!(hosts, [("red:3632", 3), ("blue:3632", 1), ("red:4000", 1)]);
         assert_eq!((shown.here.len(), shown.waiting.len()), (2, 3));
         assert_eq!(shown.here[1].file, "a?.c");
+        assert!(shown.waiting.iter().all(|job| job.phase_age <= job.age), "{:?}", shown.waiting);
     }
 
     #[test]
