@@ -27,6 +27,21 @@ const N_FURTHER: usize = 2;
 /// How many sources of a project are compiled.
 const MOST_SOURCES: usize = 24;
 
+/// Where RocksDB's library has its sources.
+const ROCKSDB_FOLDERS: [&str; 11] = [
+    "cache",
+    "db",
+    "env",
+    "file",
+    "memory",
+    "memtable",
+    "monitoring",
+    "options",
+    "table",
+    "util",
+    "utilities",
+];
+
 /// How many compiles run at once.
 const N_JOBS: usize = 4;
 
@@ -138,9 +153,9 @@ fn fetch(world: &Path) -> Result<Vec<Project>> {
         }
         sources.sort();
         // All over it: some parts of a project read many more headers than others.
-        let n_sources = sources.len();
-        let sources: Vec<String> = (0..n_sources.min(MOST_SOURCES))
-            .map(|number| sources[number * n_sources / n_sources.min(MOST_SOURCES)].clone())
+        let n_chosen = sources.len().min(MOST_SOURCES);
+        let sources: Vec<String> = (0..n_chosen)
+            .map(|number| sources[number * sources.len() / n_chosen].clone())
             .collect();
         ensure!(!sources.is_empty(), "no sources in {}", folder.display());
         // What is fetched is everybody's.
@@ -164,10 +179,7 @@ fn fetch(world: &Path) -> Result<Vec<Project>> {
             "-O2 -w -std=c++17 -I. -Iinclude -DOS_LINUX -DROCKSDB_PLATFORM_POSIX \
              -DROCKSDB_LIB_IO_POSIX",
             packages.folder("librocksdb-sys")?.join("rocksdb"),
-            &["cache", "db", "env", "file", "memory", "memtable", "monitoring", "options", "table"]
-                .into_iter()
-                .chain(["util", "utilities"])
-                .collect::<Vec<_>>(),
+            &ROCKSDB_FOLDERS,
             ".cc",
         )?,
     ])
@@ -179,9 +191,10 @@ fn headers(project: &Project) -> Result<usize> {
     for source in &project.sources {
         let mut command = Command::new(project.compiler);
         command.args(project.flags.split_whitespace()).args(["-M", source]);
-        let rule = command.current_dir(&project.folder).output()?.stdout;
+        let ran = command.current_dir(&project.folder).output()?;
+        ensure!(ran.status.success(), "{source} cannot be preprocessed");
         // The object and the source come first.
-        let words = String::from_utf8(rule)?;
+        let words = String::from_utf8(ran.stdout)?;
         n_headers +=
             words.split_whitespace().filter(|word| *word != "\\").count().saturating_sub(2);
     }

@@ -23,10 +23,10 @@ impl Helper {
         Helper { _world: world, red, _lab: lab }
     }
 
-    /// What the doctor says behind `before`, and its exit status.
+    /// What the doctor says, and its exit status.
     #[track_caller]
-    fn doctor(&self, before: &str) -> (Value, i32) {
-        let ran = self.red.run(&format!("{before}distccd --doctor --json"));
+    fn doctor(&self) -> (Value, i32) {
+        let ran = self.red.run("distccd --doctor --json");
         let json = serde_json::from_str(&ran.stdout);
         (json.unwrap_or_else(|error| panic!("{error}: {}{}", ran.stdout, ran.stderr)), ran.code)
     }
@@ -34,7 +34,7 @@ impl Helper {
     /// The doctor finds `code` and nothing else, and the commands that it prints mend it.
     #[track_caller]
     fn check(&self, code: &str) {
-        let (json, status) = self.doctor("");
+        let (json, status) = self.doctor();
         let findings = json["findings"].as_array().unwrap();
         let failed: Vec<&Value> =
             findings.iter().filter(|finding| finding["status"] == "failed").collect();
@@ -44,7 +44,7 @@ impl Helper {
         for command in failed[0]["remedy"]["commands"].as_array().unwrap() {
             self.red.must(command.as_str().unwrap());
         }
-        let (json, status) = self.doctor("");
+        let (json, status) = self.doctor();
         assert_eq!((&json["serves"], status), (&Value::Bool(true), 0), "{json}");
     }
 }
@@ -62,7 +62,7 @@ fn a_server_for_itself_alone_is_opened_to_its_network() {
     helper.red.must("update-distcc-symlinks && distccd --daemon --allow 127.0.0.1 --jobs 3");
     helper.check("serves-nobody-else");
     // With what it had been told before.
-    let (json, _) = helper.doctor("");
+    let (json, _) = helper.doctor();
     let findings = json["findings"].as_array().unwrap();
     let capacity = findings.iter().find(|finding| finding["check"] == "capacity").unwrap();
     assert_eq!(capacity["data"]["jobs"], 3, "{json}");
@@ -86,11 +86,11 @@ fn a_full_disk_is_left_for_another() {
          && chmod 1777 $HOME/small && TMPDIR=$HOME/small distccd --daemon --allow-private",
     );
     // The server refuses the probes as well, for that very reason.
-    let (json, status) = helper.doctor("");
+    let (json, status) = helper.doctor();
     assert_eq!(status, 2, "{json}");
     let findings = json["findings"].as_array().unwrap();
     let full = findings.iter().find(|finding| finding["code"] == "server-disk-full").unwrap();
     helper.red.must(full["remedy"]["commands"][0].as_str().unwrap());
-    let (json, status) = helper.doctor("");
+    let (json, status) = helper.doctor();
     assert_eq!((&json["serves"], status), (&Value::Bool(true), 0), "{json}");
 }

@@ -14,25 +14,26 @@ pub fn quoted(word: &str) -> String {
 /// in front of it, `after` behind it.
 #[must_use]
 pub fn restarted(before: &str, after: &str) -> String {
-    let words = [before, "$old", after].into_iter().filter(|word| !word.is_empty());
-    let start: Vec<&str> = words.collect();
     format!(
         "old=$(tr '\\0' ' ' < /proc/$(pgrep -xo distccd)/cmdline); \
          while pkill -x distccd; do sleep 0.2; done; {}",
-        start.join(" ")
+        old_with(before, after)
     )
 }
 
 /// The same of one daemon among others, by its process id.
 #[must_use]
 pub fn restarted_process(pid: u32, before: &str, after: &str) -> String {
-    let words = [before, "$old", after].into_iter().filter(|word| !word.is_empty());
-    let start: Vec<&str> = words.collect();
     format!(
         "old=$(tr '\\0' ' ' < /proc/{pid}/cmdline) && kill {pid} && \
          while kill -0 {pid} 2> /dev/null; do sleep 0.2; done; {}",
-        start.join(" ")
+        old_with(before, after)
     )
+}
+
+fn old_with(before: &str, after: &str) -> String {
+    let words = [before, "$old", after].into_iter().filter(|word| !word.is_empty());
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// What has the firewall of a machine let connections to a port in: a rule at the front of each

@@ -1,5 +1,7 @@
 //! What the server answers: how the compiler ended, what it said, and the object.
 
+use std::io;
+
 use crate::packet::{Packet, PacketAssembler, at_most, expect, pack_bulk, unpack_bulk};
 use crate::{Limits, Token, TokenName, Version, WireError};
 
@@ -171,6 +173,30 @@ impl ReplyDecoder {
         WireError::Truncated { awaited: self.state.awaited() }
     }
 
+    /// Receives a whole reply by `receive`, which says how many bytes it has put into the buffer: 0 at
+    /// the end of the peer's data. `None`: the peer hung up without a word.
+    ///
+    /// # Errors
+    /// Those of `receive`, and a [`WireError`] where what comes is no reply.
+    pub fn receive(
+        mut self,
+        mut receive: impl FnMut(&mut [u8]) -> io::Result<usize>,
+    ) -> io::Result<Option<Reply>> {
+        let mut buffer = [0; 4096];
+        loop {
+            let n_bytes = receive(&mut buffer)?;
+            if n_bytes == 0 && !self.has_begun() {
+                return Ok(None);
+            }
+            if n_bytes == 0 {
+                return Err(io::Error::other(self.truncated()));
+            }
+            if let Some(reply) = self.push(&mut &buffer[..n_bytes]).map_err(io::Error::other)? {
+                return Ok(Some(reply));
+            }
+        }
+    }
+
     fn accept(&mut self, packet: Packet) -> Result<(), WireError> {
         let param = packet.token.param;
         self.state = match self.state {
@@ -259,6 +285,25 @@ mod tests {
         assert_eq!(decoder.push(&mut &bytes[..60]), Ok(None));
         assert_eq!(decoder.truncated(), WireError::Truncated { awaited: TokenName::Dotd });
         assert!(reply.encode(Version::V2).unwrap().ends_with(b"DOTO00000000"));
+    }
+
+    #[test]
+    fn a_reply_is_received_in_whatever_pieces_it_comes() {
+        let reply = Reply { stderr: b"x".to_vec(), ..Reply::default() };
+        let bytes = reply.encode(Version::V1).unwrap();
+        let received = |bytes: &[u8]| {
+            let mut left = bytes;
+            ReplyDecoder::new(Version::V1, Limits::DEFAULT).receive(|buffer| {
+                let n_bytes = left.len().min(5);
+                buffer[..n_bytes].copy_from_slice(&left[..n_bytes]);
+                left = &left[n_bytes..];
+                Ok(n_bytes)
+            })
+        };
+        assert_eq!(received(&bytes).unwrap(), Some(reply.clone()));
+        assert_eq!(received(b"").unwrap(), None);
+        assert!(received(&bytes[..20]).is_err());
+        assert!(received(b"HTTP/1.1 400").is_err());
     }
 
     #[test]

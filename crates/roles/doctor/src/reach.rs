@@ -191,19 +191,6 @@ fn answer(socket: OwnedFd) -> io::Result<Option<Reply>> {
     let (mark, body) = wire::encode_source(Version::V1, b"").map_err(io::Error::other)?;
     // One that refuses may have hung up already; what it said can be read.
     let _ = connection.send(&[&head, &mark, &body], left());
-    let mut decoder = ReplyDecoder::new(Version::V1, Limits::default());
-    let mut buffer = [0; 4096];
-    loop {
-        let n_bytes = connection.receive(&mut buffer, left())?;
-        if n_bytes == 0 {
-            return if decoder.has_begun() {
-                Err(io::Error::other(decoder.truncated()))
-            } else {
-                Ok(None)
-            };
-        }
-        if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(io::Error::other)? {
-            return Ok(Some(reply));
-        }
-    }
+    ReplyDecoder::new(Version::V1, Limits::default())
+        .receive(|buffer| connection.receive(buffer, left()))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use diagnosis::shell::quoted;
 use diagnosis::{Finding, Machine, Status};
 use process::{Ending, JobFolder, Run, TempRoot};
 use serde_json::json;
@@ -133,7 +134,7 @@ impl<'a> Bench<'a> {
                 let text = format!("a server with these options does not start: {error}");
                 let finding = find(Status::Failed, "server-does-not-start", shown(&text));
                 let words: Vec<String> =
-                    self.setup.words.iter().map(|word| quoted_word(word)).collect();
+                    self.setup.words.iter().map(|word| quoted(&word.to_string_lossy())).collect();
                 let command =
                     format!("distccd --inetd {} --log-stderr < /dev/null", words.join(" "));
                 return finding.mended_by(Machine::This, &[&command], "that shows what it says");
@@ -314,14 +315,6 @@ fn is_cxx(compiler: &Path) -> bool {
 /// The name by which the server learns the language.
 fn source_name(compiler: &Surveyed) -> &'static [u8] {
     if is_cxx(&compiler.path) { b"probe.cc" } else { b"probe.c" }
-}
-
-fn quoted_word(word: &OsStr) -> String {
-    quoted(&word.to_string_lossy())
-}
-
-fn quoted(word: &str) -> String {
-    diagnosis::shell::quoted(word)
 }
 
 /// What the kernel is set to that keeps users from having namespaces, and the commands that allow it.

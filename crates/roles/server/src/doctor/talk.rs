@@ -25,23 +25,12 @@ pub(super) fn ask(
     let (mark, body) = wire::encode_source(Version::V1, source).map_err(io::Error::other)?;
     // Who refuses may have hung up already; what it said can be read.
     let _ = connection.send(&[&head, &mark, &body], left());
-    let mut decoder = ReplyDecoder::new(Version::V1, Limits::default());
-    let mut buffer = vec![0; 16 << 10];
-    loop {
-        let n_bytes = match connection.receive(&mut buffer, left()) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => 0,
-            received => received?,
-        };
-        if n_bytes == 0 && !decoder.has_begun() {
-            return Ok(None);
+    ReplyDecoder::new(Version::V1, Limits::default()).receive(|buffer| {
+        match connection.receive(buffer, left()) {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => Ok(0),
+            received => received,
         }
-        if n_bytes == 0 {
-            return Err(io::Error::other(decoder.truncated()));
-        }
-        if let Some(reply) = decoder.push(&mut &buffer[..n_bytes]).map_err(io::Error::other)? {
-            return Ok(Some(reply));
-        }
-    }
+    })
 }
 
 /// The line of what a server or compiler said that tells most.
