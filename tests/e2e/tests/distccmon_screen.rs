@@ -19,13 +19,18 @@ impl Terminal {
     /// Starts the monitor, given `words`, in a terminal of that size. Behind it the shell tells its
     /// exit status, and notes how the terminal is set before and after.
     fn start(world: &World, hosts: &str, size: (u16, u16), words: &str) -> Terminal {
-        let terminal = Terminal { socket: world.path().join("tmux") };
         let folder = world.folder("terminal");
         let shell = format!(
             "cd {}; stty -g > before; {} {words}; echo status $?; stty -g > after; exec sleep 600",
             folder.display(),
             program("distccmon").display(),
         );
+        Terminal::of(world, hosts, size, &shell)
+    }
+
+    /// Starts a shell in a terminal of a test's own.
+    fn of(world: &World, hosts: &str, size: (u16, u16), shell: &str) -> Terminal {
+        let terminal = Terminal { socket: world.path().join("tmux") };
         let mut command = world.command("tmux");
         command.env("DISTCC_HOSTS", hosts).env_remove("TMUX").env_remove("NO_COLOR");
         command.arg("-S").arg(&terminal.socket).args([
@@ -35,7 +40,7 @@ impl Terminal {
             "new-session",
             "-d",
         ]);
-        command.args(["-x", &size.0.to_string(), "-y", &size.1.to_string(), &shell]);
+        command.args(["-x", &size.0.to_string(), "-y", &size.1.to_string(), shell]);
         let ran = finish(&mut command);
         assert_eq!(ran.code, 0, "tmux: {}", ran.stderr);
         terminal
@@ -46,6 +51,12 @@ impl Terminal {
         let ran = finish(command.arg("-S").arg(&self.socket).args(words));
         assert_eq!(ran.code, 0, "tmux {words:?}: {}", ran.stderr);
         ran.stdout
+    }
+
+    /// The monitor's process id.
+    fn monitor(&self) -> String {
+        let shell = self.tmux(&["display-message", "-p", "#{pane_pid}"]);
+        finish(Command::new("pgrep").args(["-P", shell.trim()])).stdout.trim().to_owned()
     }
 
     fn shown(&self) -> String {
@@ -185,13 +196,57 @@ fn a_signal_leaves_the_terminal_as_it_was() {
 }
 
 #[test]
+fn it_stops_for_the_shell_and_goes_on() {
+    let world = World::new();
+    let shell = "PS1='ready> ' exec bash --norc --noprofile --noediting -i";
+    let terminal = Terminal::of(&world, "red", (80, 24), shell);
+    terminal.wait_for(&["ready>"]);
+    let is_screen = || terminal.tmux(&["display-message", "-p", "#{alternate_on}"]) == "1\n";
+    let settings = |name: &str| {
+        let file = world.path().join(name);
+        terminal.tmux(&["send-keys", &format!("stty -g > {}", file.display()), "Enter"]);
+        wait_until("the shell has noted how the terminal is set", || {
+            std::fs::read_to_string(&file).is_ok_and(|text| text.ends_with('\n'))
+        });
+        std::fs::read_to_string(&file).unwrap()
+    };
+    let before = settings("before");
+    terminal.tmux(&["send-keys", program("distccmon").to_str().unwrap(), "Enter"]);
+    for round in 0..2 {
+        terminal.wait_for(&[" red:3632", "q quit"]);
+        assert!(is_screen());
+        // Over the help as well.
+        if round == 1 {
+            terminal.press("?");
+            terminal.wait_for(&["Ctrl-Z           back to the shell"]);
+        }
+        terminal.press("C-z");
+        terminal.wait_for(&["Stopped", "ready>"]);
+        assert!(!is_screen());
+        assert_eq!(settings(&format!("stopped{round}")), before);
+        terminal.tmux(&["send-keys", "clear; fg", "Enter"]);
+    }
+    // Something else had the terminal without a word.
+    terminal.wait_for(&["Ctrl-Z           back to the shell"]);
+    let monitor = terminal.monitor();
+    assert_eq!(finish(Command::new("kill").args(["-STOP", &monitor])).code, 0);
+    terminal.wait_for(&["Stopped"]);
+    terminal.tmux(&["send-keys", "clear; fg", "Enter"]);
+    terminal.press("x");
+    terminal.wait_for(&[" red:3632", "q quit"]);
+    terminal.press("q");
+    terminal.wait_for(&["ready>"]);
+    assert!(!is_screen());
+    assert_eq!(settings("after"), before);
+}
+
+#[test]
 fn a_monitor_whose_terminal_is_gone_ends() {
     let world = World::new();
     let terminal = Terminal::start(&world, "red", (80, 24), "");
     terminal.wait_for(&[" red:3632"]);
-    let shell = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let monitor = finish(Command::new("pgrep").args(["-P", shell.trim()])).stdout;
-    let stat = PathBuf::from(format!("/proc/{}/stat", monitor.trim()));
+    let monitor = terminal.monitor();
+    let stat = PathBuf::from(format!("/proc/{monitor}/stat"));
     assert!(stat.exists(), "{monitor}");
     drop(terminal);
     wait_until("the monitor has ended", || {

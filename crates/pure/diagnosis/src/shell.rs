@@ -15,8 +15,8 @@ pub fn quoted(word: &str) -> String {
 #[must_use]
 pub fn restarted(before: &str, after: &str) -> String {
     format!(
-        "old=$(tr '\\0' ' ' < /proc/$(pgrep -xo distccd)/cmdline); \
-         while pkill -x distccd; do sleep 0.2; done; {}",
+        "old=$(tr '\\0' ' ' < /proc/$(pgrep -xo distccd)/cmdline) && \
+         while pkill -x distccd; do sleep 0.2; done && {}",
         old_with(before, after)
     )
 }
@@ -26,7 +26,7 @@ pub fn restarted(before: &str, after: &str) -> String {
 pub fn restarted_process(pid: u32, before: &str, after: &str) -> String {
     format!(
         "old=$(tr '\\0' ' ' < /proc/{pid}/cmdline) && kill {pid} && \
-         while kill -0 {pid} 2> /dev/null; do sleep 0.2; done; {}",
+         while kill -0 {pid} 2> /dev/null; do sleep 0.2; done && {}",
         old_with(before, after)
     )
 }
@@ -66,8 +66,8 @@ mod tests {
 
     #[test]
     fn a_restart_keeps_the_options() {
-        assert!(restarted("PATH=/usr/bin", "").ends_with("done; PATH=/usr/bin $old"));
-        assert!(restarted("", "--allow ::1").ends_with("done; $old --allow ::1"));
-        assert!(restarted_process(7, "A=b", "-x").ends_with("done; A=b $old -x"));
+        assert!(restarted("PATH=/usr/bin", "").ends_with("done && PATH=/usr/bin $old"));
+        assert!(restarted("", "--allow ::1").ends_with("done && $old --allow ::1"));
+        assert!(restarted_process(7, "A=b", "-x").ends_with("done && A=b $old -x"));
     }
 }

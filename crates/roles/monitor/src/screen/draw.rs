@@ -14,7 +14,7 @@ use crate::snapshot::Snapshot;
 
 const KEYS: &str = " q quit   ? help   arrows scroll   f fold idle slots   p pause";
 
-const HELP: [&str; 14] = [
+const HELP: [&str; 15] = [
     "q, Esc, Ctrl-C   quit",
     "? h              this help; any key ends it",
     "Up Down  k j     scroll by a line",
@@ -23,6 +23,7 @@ const HELP: [&str; 14] = [
     "f                slots without a job share a line, or not",
     "p, space         pause, go on",
     "Ctrl-L           draw anew",
+    "Ctrl-Z           back to the shell; `fg` goes on",
     "",
     "A lane is a slot: what its job does, its file, for how long",
     "it has done that and, last, how old it is. Jobs that run here",

@@ -10,13 +10,16 @@ mod totals;
 
 use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use ratatui::DefaultTerminal;
 use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
+use ratatui::crossterm::execute;
+use ratatui::crossterm::terminal::{EnterAlternateScreen, enable_raw_mode};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use rustix::process::Signal;
+use signal_hook::consts::{SIGCONT, SIGHUP, SIGINT, SIGTERM};
 
 use crate::Environment;
 use crate::gather::Gatherer;
@@ -50,6 +53,8 @@ pub(crate) struct View {
 enum Asks {
     Quit,
     DrawAnew,
+    /// Gives the terminal back until the shell wants this to go on.
+    Suspend,
     Nothing,
 }
 
@@ -62,6 +67,14 @@ pub(crate) fn check_terminal(environment: &Environment) -> Result<(), String> {
         None | Some("" | "dumb") => Err("TERM names no terminal that can be drawn on".to_owned()),
         Some(_) => Ok(()),
     }
+}
+
+/// What signals have asked for.
+struct Signals<'a> {
+    /// The number of the one to end at; 0: none came.
+    ends: &'a AtomicUsize,
+    /// This was stopped, and goes on: the terminal has been somebody else's.
+    goes_on: &'a AtomicBool,
 }
 
 /// Shows jobs until the user has seen enough, or a signal comes, whose number is given.
@@ -78,14 +91,17 @@ pub(crate) fn run(
         let code = usize::try_from(number).unwrap_or_default();
         signal_hook::flag::register_usize(number, Arc::clone(&signal), code)?;
     }
+    let goes_on = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(SIGCONT, Arc::clone(&goes_on))?;
     let first = gatherer.look()?;
     let guarded = Arc::clone(&signal);
     std::thread::Builder::new().spawn(move || guard(&guarded))?;
     let view =
         View { colors: !environment.no_color, is_utf8: environment.is_utf8, ..View::default() };
     let terminal = ratatui::try_init();
+    let signals = Signals { ends: &signal, goes_on: &goes_on };
     let done = terminal
-        .and_then(|mut terminal| watch(&mut terminal, gatherer, interval, view, first, &signal));
+        .and_then(|mut terminal| watch(&mut terminal, gatherer, interval, view, first, &signals));
     let restored = ratatui::try_restore();
     match signal.load(Ordering::Relaxed) {
         0 => done.and(restored).map(|()| None),
@@ -122,14 +138,18 @@ fn watch(
     interval: Duration,
     mut view: View,
     mut snapshot: Snapshot,
-    signal: &AtomicUsize,
+    signals: &Signals<'_>,
 ) -> io::Result<()> {
     let mut next_look = Instant::now() + interval;
     loop {
         terminal.draw(|frame| draw::draw(frame, &snapshot, &mut view))?;
         loop {
-            if signal.load(Ordering::Relaxed) != 0 {
+            if signals.ends.load(Ordering::Relaxed) != 0 {
                 return Ok(());
+            }
+            if signals.goes_on.swap(false, Ordering::Relaxed) {
+                take_terminal(terminal)?;
+                terminal.draw(|frame| draw::draw(frame, &snapshot, &mut view))?;
             }
             let left = next_look.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -142,6 +162,13 @@ fn watch(
                 Event::Key(key) if key.kind != KeyEventKind::Release => match view.press(key) {
                     Asks::Quit => return Ok(()),
                     Asks::DrawAnew => terminal.clear()?,
+                    Asks::Suspend => {
+                        ratatui::try_restore()?;
+                        // Nothing stops where no shell could have it go on.
+                        rustix::process::kill_current_process_group(Signal::TSTP)?;
+                        signals.goes_on.store(false, Ordering::Relaxed);
+                        take_terminal(terminal)?;
+                    }
                     Asks::Nothing => {}
                 },
                 _ => {}
@@ -163,17 +190,24 @@ fn watch(
     }
 }
 
+/// Makes the terminal the screen's again, whatever others have done to it.
+fn take_terminal(terminal: &mut DefaultTerminal) -> io::Result<()> {
+    // Whoever had the terminal may have set it otherwise: what is known of it no longer holds.
+    ratatui::try_restore()?;
+    enable_raw_mode()?;
+    execute!(io::stdout(), EnterAlternateScreen)?;
+    terminal.clear()
+}
+
 impl View {
     fn press(&mut self, key: KeyEvent) -> Asks {
-        if self.helps {
-            self.helps = false;
-            return match (key.code, key.modifiers) {
-                (KeyCode::Char('c'), KeyModifiers::CONTROL) => Asks::Quit,
-                _ => Asks::Nothing,
-            };
-        }
         match (key.code, key.modifiers) {
             (KeyCode::Char('c'), KeyModifiers::CONTROL) => return Asks::Quit,
+            (KeyCode::Char('z'), KeyModifiers::CONTROL) => return Asks::Suspend,
+            _ if self.helps => {
+                self.helps = false;
+                return Asks::Nothing;
+            }
             (KeyCode::Char('l'), KeyModifiers::CONTROL) => return Asks::DrawAnew,
             (KeyCode::Char('q') | KeyCode::Esc, _) => return Asks::Quit,
             (KeyCode::Char('?' | 'h') | KeyCode::F(1), _) => self.helps = true,
@@ -202,6 +236,8 @@ mod tests {
         assert_eq!(view.press(key(KeyCode::Char('q'))), Asks::Quit);
         let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
         assert_eq!(view.press(interrupt), Asks::Quit);
+        let suspend = KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL);
+        assert_eq!(view.press(suspend), Asks::Suspend);
         assert_eq!(view.press(key(KeyCode::Char('?'))), Asks::Nothing);
         assert!(view.helps);
         // Any key ends the help.
