@@ -19,6 +19,11 @@ use crate::local;
 /// connect.
 const PIPE_BYTES: usize = 1 << 20;
 
+/// How long text may lie in a pipe with that room: no preprocessor fills it in this time, and who
+/// reads seldom reads much. GCC writes 4 KiB at a time, and each time somebody who sleeps for it
+/// is woken.
+const LONGEST_LIE: Duration = Duration::from_millis(5);
+
 /// The least room to read into.
 const READ_BYTES: usize = 64 << 10;
 
@@ -29,6 +34,8 @@ pub(crate) struct Preprocessing {
     stderr: Option<ChildStderr>,
     text: Vec<u8>,
     messages: Vec<u8>,
+    /// There is room for [`PIPE_BYTES`].
+    has_room: bool,
     /// The slot it runs under, given back as soon as it has written everything: its job may have
     /// to wait long for a server, and others must not wait for it meanwhile.
     lock: Option<SlotLock>,
@@ -66,16 +73,17 @@ impl Preprocessing {
             command.spawn().map_err(|error| local::could_not_run(context, words, &error))?;
         sys::tidy_on_signal::forward_to(child.id());
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let mut has_room = false;
         if let Some(stdout) = &stdout {
             let _ = rustix::io::ioctl_fionbio(stdout, true);
             // More than the system allows for this user: then the usual size has to do.
-            let _ = rustix::pipe::fcntl_setpipe_size(stdout, PIPE_BYTES);
+            has_room = rustix::pipe::fcntl_setpipe_size(stdout, PIPE_BYTES).is_ok();
         }
         if let Some(stderr) = &stderr {
             let _ = rustix::io::ioctl_fionbio(stderr, true);
         }
         let (text, messages) = (Vec::new(), Vec::new());
-        Ok(Preprocessing { child, stdout, stderr, text, messages, lock })
+        Ok(Preprocessing { child, stdout, stderr, text, messages, has_room, lock })
     }
 
     /// Waits for output, at most for `pause` if that is given, and takes it in. Watches `peer`
@@ -88,20 +96,25 @@ impl Preprocessing {
         if self.stdout.is_none() && self.stderr.is_none() {
             return Ok(Progress::Done);
         }
+        let mut pause = pause.unwrap_or(Duration::MAX);
+        let mut wanted = PollFlags::IN;
+        if self.has_room {
+            // The end of a pipe is told without being asked for.
+            wanted = PollFlags::empty();
+            pause = pause.min(LONGEST_LIE);
+        }
         let ends = [
-            self.stdout.as_ref().map(|end| end.as_fd()),
-            self.stderr.as_ref().map(|end| end.as_fd()),
-            peer,
+            (self.stdout.as_ref().map(|end| end.as_fd()), wanted),
+            (self.stderr.as_ref().map(|end| end.as_fd()), wanted),
+            (peer, PollFlags::IN),
         ];
         let mut polled: Vec<PollFd<'_>> = ends
             .into_iter()
-            .flatten()
-            .map(|end| PollFd::from_borrowed_fd(end, PollFlags::IN))
+            .filter_map(|(end, flags)| Some(PollFd::from_borrowed_fd(end?, flags)))
             .collect();
-        match transport::wait(&mut polled, pause.unwrap_or(Duration::MAX)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::TimedOut => return Ok(Progress::Running),
-            Err(error) => return Err(error),
+        match transport::wait(&mut polled, pause) {
+            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
+            _ => {}
         }
         let peer_spoke =
             peer.is_some() && polled.last().is_some_and(|end| !end.revents().is_empty());
