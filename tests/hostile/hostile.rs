@@ -66,7 +66,7 @@ fn main() -> ExitCode {
             }
         };
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
     if arguments.list {
         let none = Stands::default();
         let all = none.proofs().into_iter().chain(none.trials()).collect();
@@ -78,6 +78,7 @@ fn main() -> ExitCode {
         eprintln!("an attack does not even work elsewhere: the tests are wrong, ours not run");
         return proof.exit_code();
     }
+    arguments.test_threads.get_or_insert(stands.ours.len());
     libtest_mimic::run(&arguments, stands.trials()).exit_code()
 }
 
@@ -102,8 +103,10 @@ impl Stands {
         cases.map(|case| trial("proof", case, &self.original)).collect()
     }
 
+    /// What is tried on ours, a server after the other in turn: each is attacked by one at a time,
+    /// and meanwhile the others are.
     fn trials(&self) -> Vec<Trial> {
-        let mut trials = Vec::new();
+        let mut queues = Vec::new();
         for (role, stand) in &self.ours {
             let cases = match role {
                 Role::Original => Vec::new(),
@@ -123,9 +126,16 @@ impl Stands {
                 .flatten()
                 .collect(),
             };
-            trials.extend(cases.into_iter().map(|case| trial(role.name(), case, stand)));
+            queues.push(cases.into_iter().map(|case| trial(role.name(), case, stand)));
         }
-        trials
+        let mut trials = Vec::new();
+        loop {
+            let n_before = trials.len();
+            trials.extend(queues.iter_mut().filter_map(Iterator::next));
+            if trials.len() == n_before {
+                return trials;
+            }
+        }
     }
 }
 
