@@ -189,8 +189,7 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     let world = World::new();
     let terminal = Terminal::start(&world, "red", (80, 24), "");
     terminal.wait_for(&[" red:3632"]);
-    let shell = terminal.tmux(&["display-message", "-p", "#{pane_pid}"]);
-    let ran = finish(Command::new("pkill").args(["-TERM", "-P", shell.trim()]));
+    let ran = finish(Command::new("kill").args(["-TERM", &terminal.monitor()]));
     assert_eq!(ran.code, 0, "{}", ran.stderr);
     terminal.wait_for_end(&world, 143);
 }

@@ -22,7 +22,7 @@ const PIPE_BYTES: usize = 1 << 20;
 /// How long text may lie in a pipe with that room: no preprocessor fills it in this time, and who
 /// reads seldom reads much. GCC writes 4 KiB at a time, and each time somebody who sleeps for it
 /// is woken.
-const LONGEST_LIE: Duration = Duration::from_millis(5);
+const READ_INTERVAL: Duration = Duration::from_millis(5);
 
 /// The least room to read into.
 const READ_BYTES: usize = 64 << 10;
@@ -87,7 +87,7 @@ impl Preprocessing {
     }
 
     /// Waits for output, at most for `pause` if that is given, and takes it in. Watches `peer`
-    /// meanwhile.
+    /// meanwhile. May come back sooner, with nothing new.
     pub(crate) fn advance(
         &mut self,
         peer: Option<BorrowedFd<'_>>,
@@ -101,7 +101,7 @@ impl Preprocessing {
         if self.has_room {
             // The end of a pipe is told without being asked for.
             wanted = PollFlags::empty();
-            pause = pause.min(LONGEST_LIE);
+            pause = pause.min(READ_INTERVAL);
         }
         let ends = [
             (self.stdout.as_ref().map(|end| end.as_fd()), wanted),
@@ -112,9 +112,10 @@ impl Preprocessing {
             .into_iter()
             .filter_map(|(end, flags)| Some(PollFd::from_borrowed_fd(end?, flags)))
             .collect();
-        match transport::wait(&mut polled, pause) {
-            Err(error) if error.kind() != ErrorKind::TimedOut => return Err(error),
-            _ => {}
+        if let Err(error) = transport::wait(&mut polled, pause)
+            && error.kind() != ErrorKind::TimedOut
+        {
+            return Err(error);
         }
         let peer_spoke =
             peer.is_some() && polled.last().is_some_and(|end| !end.revents().is_empty());
