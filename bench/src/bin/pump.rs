@@ -7,9 +7,12 @@
 //!
 //! Counted is everything on the client's side: the client and all that it starts, and what runs
 //! beside it and stays (agent, include server). The servers are not. Times are the kernel's own
-//! account of processes. `first` is a first build, with an agent or include server that knows
-//! nothing, and servers that have nothing; `further` the mean of the builds after it. What ours asks a
-//! compiler and a host once, and remembers for later builds, is asked before.
+//! account of processes.
+//!
+//! A build compiles the first file alone and then the others side by side. A first build is one with
+//! an agent or include server that knows nothing, and a server that has nothing; it is done several
+//! times in each pump mode, in turns, and the median counts. What ours asks a compiler and a host
+//! once, and remembers for later builds, is asked before.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -21,8 +24,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, ensure};
 use support::{Kind, Packages, Server, ServerOptions, Wanted, file_of_agent, program};
 
-/// How many builds there are after the first.
-const N_FURTHER: usize = 2;
+/// How often there is a first build in a mode in which something is learned from it. After each comes
+/// another build.
+const N_ROUNDS: usize = 3;
 
 /// How many sources of a project are compiled.
 const MOST_SOURCES: usize = 24;
@@ -54,92 +58,158 @@ struct Project {
     sources: Vec<String>,
 }
 
-/// What runs beside the clients and stays.
-enum Resident {
-    Nothing,
-    Process(u32),
-}
-
 /// A way to compile.
-struct Way {
-    name: &'static str,
-    /// What stands before the compiler.
-    prefix: Option<PathBuf>,
-    environment: Vec<(&'static str, OsString)>,
-    resident: fn(&Path) -> Result<Resident>,
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Here,
+    Plain(Kind),
+    Pump(Kind),
 }
 
-/// Processor time a file.
-#[derive(Clone, Copy, Debug)]
-struct Cost {
-    first: Duration,
-    further: Duration,
+impl Mode {
+    fn name(self) -> &'static str {
+        match self {
+            Mode::Here => "compiled here",
+            Mode::Plain(Kind::Original) => "3.4, plain",
+            Mode::Plain(Kind::Ours) => "ours, plain",
+            Mode::Pump(Kind::Original) => "3.4, pump",
+            Mode::Pump(Kind::Ours) => "ours, pump",
+        }
+    }
+
+    /// What a server's entry in the host list ends with.
+    fn host_options(self) -> &'static str {
+        match self {
+            Mode::Here | Mode::Pump(Kind::Ours) => "/8",
+            Mode::Plain(_) => "/8,lzo",
+            Mode::Pump(Kind::Original) => "/8,lzo,cpp",
+        }
+    }
+
+    fn client(self) -> Option<PathBuf> {
+        match self {
+            Mode::Here => None,
+            Mode::Plain(Kind::Ours) | Mode::Pump(Kind::Ours) => Some(program("distcc")),
+            Mode::Plain(Kind::Original) | Mode::Pump(Kind::Original) => {
+                Some("/usr/bin/distcc".into())
+            }
+        }
+    }
+
+    fn kind(self) -> Kind {
+        match self {
+            Mode::Here => Kind::Ours,
+            Mode::Plain(kind) | Mode::Pump(kind) => kind,
+        }
+    }
+}
+
+/// A server that has nothing and clients that know nothing of files, until it is dropped.
+struct Setup {
+    mode: Mode,
+    state: PathBuf,
+    environment: Vec<(&'static str, OsString)>,
+    /// 3.4's include server, and the `pump` that ends it.
+    include_server: Option<(u32, PathBuf)>,
+    _server: Server,
+}
+
+/// What builds have cost.
+#[derive(Default)]
+struct Costs {
+    /// The first file of a first build.
+    first_file: Vec<Duration>,
+    /// Each further file of it.
+    first: Vec<Duration>,
+    /// Each file but the first of the builds after it.
+    further: Vec<Duration>,
 }
 
 fn main() -> Result<ExitCode> {
     let world = tempfile::tempdir()?;
     std::fs::set_permissions(world.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let pump = std::env::args_os().nth(1).map(PathBuf::from);
-    let projects = fetch(world.path())?;
-    let servers = [("ours", Kind::Ours), ("original", Kind::Original)].map(|(name, kind)| {
-        let mut options = ServerOptions::new(kind);
-        options.n_jobs = N_JOBS;
-        Server::start(&world.path().join(name), &options)
-    });
-    let (ours, original) = (servers[0].host("/8"), servers[1].host("/8"));
-    for project in &projects {
+    for project in &fetch(world.path())? {
         let (n_sources, n_headers) = (project.sources.len(), headers(project)?);
         println!("{}: {n_sources} files, {n_headers} headers each", project.name);
-        println!("{:24}{:>12}{:>12}", "", "first", "further");
-        let way = |name, prefix: Option<&str>, hosts: &str, agent: &str| -> Result<Way> {
-            let state =
-                world.path().join(format!("state {} {name}", project.name).replace(' ', "-"));
-            std::fs::create_dir_all(&state)?;
-            let environment = vec![
-                ("DISTCC_HOSTS", hosts.into()),
-                ("DISTCC_DIR", state.into_os_string()),
-                ("DISTCC_AGENT", agent.into()),
-                ("DISTCC_FALLBACK", "0".into()),
-            ];
-            Ok(Way { name, prefix: prefix.map(PathBuf::from), environment, resident: no_resident })
-        };
-        let distcc = program("distcc").display().to_string();
-        let mut costs = Vec::new();
-        let ways = [
-            way("compiled here", None, "", "0")?,
-            way("3.4, plain", Some("/usr/bin/distcc"), &format!("{original},lzo"), "0")?,
-            way("ours, plain", Some(&distcc), &format!("{ours},lzo"), "0")?,
-            Way { resident: agent, ..way("ours, pump", Some(&distcc), &ours, "1")? },
-        ];
-        for way in &ways {
-            costs.push(measure(project, way)?);
-            show(way.name, costs.last());
+        println!("{:16}{:>13}{:>13}{:>13}", "", "first file", "first build", "further");
+        let plain = [Mode::Here, Mode::Plain(Kind::Original), Mode::Plain(Kind::Ours)];
+        let mut all: Vec<(Mode, Costs)> = Vec::new();
+        for mode in plain {
+            let mut costs = Costs::default();
+            let setup = Setup::new(world.path(), project, mode, pump.as_deref())?;
+            costs.add(project, &setup)?;
+            show(mode, &costs);
+            all.push((mode, costs));
         }
-        if let Some(folder) = &pump {
-            let way =
-                way("3.4, pump", Some("/usr/bin/distcc"), &format!("{original},lzo,cpp"), "0")?;
-            let cost = with_include_server(folder, way, |way| measure(project, way))?;
-            show("3.4, pump", Some(&cost));
-            costs.push(cost);
+        let pump_modes = [Mode::Pump(Kind::Ours), Mode::Pump(Kind::Original)];
+        let pump_modes = &pump_modes[..if pump.is_some() { 2 } else { 1 }];
+        all.extend(pump_modes.iter().map(|mode| (*mode, Costs::default())));
+        for _ in 0..N_ROUNDS {
+            for (mode, costs) in all.iter_mut().skip(plain.len()) {
+                costs.add(project, &Setup::new(world.path(), project, *mode, pump.as_deref())?)?;
+            }
         }
-        compare(&costs);
+        all.iter().skip(plain.len()).for_each(|(mode, costs)| show(*mode, costs));
+        compare(&all);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn show(name: &str, cost: Option<&Cost>) {
-    let Some(cost) = cost else { return };
-    let millis = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1000.0);
-    println!("{name:24}{:>12}{:>12}", millis(cost.first), millis(cost.further));
+impl Costs {
+    /// Adds a first build and the one after it.
+    fn add(&mut self, project: &Project, setup: &Setup) -> Result<()> {
+        let (first_file, others) = build(project, setup)?;
+        self.first_file.push(first_file);
+        self.first.push(others);
+        // The compiler here learns nothing from one build to the next.
+        let further = match setup.mode {
+            Mode::Here => others,
+            _ => build(project, setup)?.1,
+        };
+        self.further.push(further);
+        Ok(())
+    }
 }
 
-fn compare(costs: &[Cost]) {
-    let ratio = |a: Duration, b: Duration| b.as_secs_f64() / a.as_secs_f64().max(1e-9);
-    let [_, plain, _, ours, rest @ ..] = costs else { return };
-    println!("ours, pump, further: 1/{:.1} of 3.4 plain", ratio(ours.further, plain.further));
-    if let [pump] = rest {
-        println!("ours, pump, first:   1/{:.1} of 3.4 pump", ratio(ours.first, pump.first));
-        println!("ours, pump, further: 1/{:.1} of 3.4 pump", ratio(ours.further, pump.further));
+fn median(times: &[Duration]) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times.get(times.len() / 2).copied().unwrap_or_default()
+}
+
+fn show(mode: Mode, costs: &Costs) {
+    let columns = [&costs.first_file, &costs.first, &costs.further].map(|times| {
+        let millis: Vec<String> =
+            times.iter().map(|time| format!("{:.2}", time.as_secs_f64() * 1000.0)).collect();
+        (format!("{:.2} ms", median(times).as_secs_f64() * 1000.0), millis.join(", "))
+    });
+    let [(first_file, _), (first, all_first), (further, all_further)] = &columns;
+    let each = match costs.first.len() {
+        1 => String::new(),
+        _ => format!("   (first builds {all_first}; further {all_further})"),
+    };
+    println!("{:16}{first_file:>13}{first:>13}{further:>13}{each}", mode.name());
+}
+
+fn compare(all: &[(Mode, Costs)]) {
+    let ratio = |mode: Mode, times: fn(&Costs) -> &[Duration]| {
+        let median = |wanted| {
+            let costs = all.iter().find(|(mode, _)| *mode == wanted);
+            costs.map(|(_, costs)| median(times(costs)).as_secs_f64())
+        };
+        Some(median(mode)? / median(Mode::Pump(Kind::Ours))?.max(1e-9))
+    };
+    let (plain, pump) = (Mode::Plain(Kind::Original), Mode::Pump(Kind::Original));
+    for (what, ratio) in [
+        ("further builds, of 3.4 plain", ratio(plain, |costs| &costs.further)),
+        ("first builds, of 3.4 pump   ", ratio(pump, |costs| &costs.first)),
+        ("further builds, of 3.4 pump ", ratio(pump, |costs| &costs.further)),
+        ("first file, of 3.4 pump     ", ratio(pump, |costs| &costs.first_file)),
+    ] {
+        if let Some(ratio) = ratio {
+            println!("ours, pump, {what}  1/{ratio:.1}");
+        }
     }
 }
 
@@ -222,60 +292,126 @@ fn list_sources(
     Ok(())
 }
 
-fn measure(project: &Project, way: &Way) -> Result<Cost> {
-    let n_files = project.sources.len() as u32;
-    if way.prefix.as_deref() == Some(&program("distcc")) {
-        get_acquainted(project, way)?;
+impl Setup {
+    /// A server, and a client that has asked what it remembers of the compiler and the host.
+    fn new(world: &Path, project: &Project, mode: Mode, pump: Option<&Path>) -> Result<Setup> {
+        let folder = tempfile::tempdir_in(world)?.keep();
+        std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+        let mut options = ServerOptions::new(mode.kind());
+        options.n_jobs = N_JOBS;
+        let server = Server::start(&folder, &options);
+        let state = folder.join("state");
+        std::fs::create_dir_all(&state)?;
+        let uses_agent = mode == Mode::Pump(Kind::Ours);
+        let environment = vec![
+            ("DISTCC_HOSTS", server.host(mode.host_options()).into()),
+            ("DISTCC_DIR", state.clone().into_os_string()),
+            ("DISTCC_AGENT", if uses_agent { "1" } else { "0" }.into()),
+            ("DISTCC_FALLBACK", "0".into()),
+        ];
+        let include_server = None;
+        let mut setup = Setup { mode, state, environment, include_server, _server: server };
+        match (mode, pump) {
+            (Mode::Plain(Kind::Ours) | Mode::Pump(Kind::Ours), _) => {
+                setup.get_acquainted(project)?;
+            }
+            (Mode::Pump(Kind::Original), Some(pump)) => setup.start_include_server(pump)?,
+            _ => {}
+        }
+        Ok(setup)
     }
-    let first = build(project, way)?;
-    let mut further = Duration::ZERO;
-    // The compiler here learns nothing from one build to the next.
-    let n_further = if way.prefix.is_some() { N_FURTHER } else { 0 };
-    for _ in 0..n_further {
-        further += build(project, way)?;
+
+    fn environment(&self) -> impl Iterator<Item = (&'static str, OsString)> {
+        self.environment.iter().map(|(name, value)| (*name, value.clone()))
     }
-    let further = further.checked_div(n_files * n_further as u32).unwrap_or(first / n_files);
-    Ok(Cost { first: first / n_files, further })
+
+    /// Has a client ask what it remembers of a compiler and a host, and an agent what it remembers of
+    /// a compiler. Then that agent ends: the first build's knows no file.
+    fn get_acquainted(&mut self, project: &Project) -> Result<()> {
+        let source = if project.compiler == "g++" { "empty.cc" } else { "empty.c" };
+        std::fs::write(project.folder.join(source), "")?;
+        let usual = self.environment.clone();
+        self.environment.push(("DISTCC_AGENT", "0".into()));
+        compile(project, self, source)?;
+        self.environment = usual;
+        compile(project, self, source)?;
+        let Some(pid) = agent(&self.state)? else { return Ok(()) };
+        let mut stop = Command::new(program("distcc-agent"));
+        let status = stop.arg("--stop").envs(self.environment()).status()?;
+        ensure!(status.success(), "the agent does not end");
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while is_there(pid) {
+            ensure!(Instant::now() < deadline, "the agent does not end");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Starts 3.4's include server by the folder's `pump`.
+    fn start_include_server(&mut self, folder: &Path) -> Result<()> {
+        let pump = folder.join("pump");
+        let started = Command::new(&pump).arg("--startup").envs(self.environment()).output()?;
+        ensure!(started.status.success(), "pump --startup failed");
+        let text = String::from_utf8(started.stdout)?;
+        let value = |name: &str| -> Result<String> {
+            let start = format!("export {name}='");
+            let line = text.lines().find_map(|line| line.strip_prefix(&start));
+            let value = line.and_then(|line| line.strip_suffix('\''));
+            Ok(value.context("pump says nothing")?.to_owned())
+        };
+        for name in ["INCLUDE_SERVER_PID", "INCLUDE_SERVER_DIR", "INCLUDE_SERVER_PORT"] {
+            self.environment.push((name, value(name)?.into()));
+        }
+        self.include_server = Some((value("INCLUDE_SERVER_PID")?.parse()?, pump));
+        Ok(())
+    }
+
+    /// What the process has cost that runs beside the clients and stays, if there is one.
+    fn resident_time(&self) -> Result<Duration> {
+        let pid = match &self.include_server {
+            Some((pid, _)) => Some(*pid),
+            None => agent(&self.state)?,
+        };
+        let Some(pid) = pid else { return Ok(Duration::ZERO) };
+        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
+        let rest = stat.rsplit_once(") ").context("an odd stat file")?.1;
+        // Those that it has started and waited for.
+        let ticks: u64 =
+            rest.split(' ').skip(13).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
+        let children = ticks * 1000 / rustix::param::clock_ticks_per_second();
+        Ok(sys::usage::of_process(pid)? + Duration::from_millis(children))
+    }
 }
 
-/// Has a client ask what it remembers of a compiler and a host, and an agent what it remembers of a compiler. Then
-/// that agent ends: the first build's knows no file.
-fn get_acquainted(project: &Project, way: &Way) -> Result<()> {
-    let source = if project.compiler == "g++" { "empty.cc" } else { "empty.c" };
-    std::fs::write(project.folder.join(source), "")?;
-    for without_agent in [Some(("DISTCC_AGENT", "0".into())), None] {
-        let mut environment = way.environment.clone();
-        environment.extend(without_agent);
-        let way =
-            Way { name: way.name, prefix: way.prefix.clone(), environment, resident: no_resident };
-        compile(project, &way, source)?;
+impl Drop for Setup {
+    fn drop(&mut self) {
+        if let Some((_, pump)) = &self.include_server {
+            let _ = Command::new(pump).arg("--shutdown").envs(self.environment()).output();
+        }
+        if let Ok(Some(_)) = agent(&self.state) {
+            let mut stop = Command::new(program("distcc-agent"));
+            let _ = stop.arg("--stop").envs(self.environment()).status();
+        }
     }
-    let state = way.environment.iter().find(|(name, _)| *name == "DISTCC_DIR");
-    let state = Path::new(state.map_or("".as_ref(), |(_, value)| value.as_os_str()));
-    let Resident::Process(pid) = agent(state)? else { return Ok(()) };
-    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
-    let status = Command::new(program("distcc-agent")).arg("--stop").envs(environment).status()?;
-    ensure!(status.success(), "the agent does not end");
-    let deadline = Instant::now() + Duration::from_secs(60);
-    while is_there(pid) {
-        ensure!(Instant::now() < deadline, "the agent does not end");
-        std::thread::sleep(Duration::from_millis(50));
-    }
-    Ok(())
 }
 
-/// Compiles every source once, and says what that cost.
-fn build(project: &Project, way: &Way) -> Result<Duration> {
-    let state = way.environment.iter().find(|(name, _)| *name == "DISTCC_DIR");
-    let state = Path::new(state.map_or("".as_ref(), |(_, value)| value.as_os_str()));
-    let before = resident_time(&(way.resident)(state)?)?;
+/// Compiles every source once, the first alone. Says what that one cost, and each of the others.
+fn build(project: &Project, setup: &Setup) -> Result<(Duration, Duration)> {
+    let (first, others) = project.sources.split_at(1);
+    let first_file = build_at_once(project, setup, first)?;
+    Ok((first_file, build_at_once(project, setup, others)? / others.len() as u32))
+}
+
+/// Compiles sources side by side, and says what that cost.
+fn build_at_once(project: &Project, setup: &Setup, sources: &[String]) -> Result<Duration> {
+    let before = setup.resident_time()?;
     let next = AtomicUsize::new(0);
     let total = Mutex::new(Ok(Duration::ZERO));
     std::thread::scope(|scope| {
         for _ in 0..N_JOBS {
             scope.spawn(|| {
-                while let Some(source) = project.sources.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let took = compile(project, way, source);
+                while let Some(source) = sources.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let took = compile(project, setup, source);
                     let mut total = total.lock().unwrap();
                     match (&mut *total, took) {
                         (Ok(total), Ok(took)) => *total += took,
@@ -287,14 +423,13 @@ fn build(project: &Project, way: &Way) -> Result<Duration> {
         }
     });
     let total = total.into_inner().unwrap()?;
-    let after = resident_time(&(way.resident)(state)?)?;
-    Ok(total + after.saturating_sub(before))
+    Ok(total + setup.resident_time()?.saturating_sub(before))
 }
 
 /// Compiles a source, and says what the process cost with all that it has waited for.
-fn compile(project: &Project, way: &Way, source: &str) -> Result<Duration> {
+fn compile(project: &Project, setup: &Setup, source: &str) -> Result<Duration> {
     let object = format!("{source}.o");
-    let mut words: Vec<OsString> = way.prefix.iter().map(|path| path.into()).collect();
+    let mut words: Vec<OsString> = setup.mode.client().iter().map(OsString::from).collect();
     words.push(project.compiler.into());
     words.extend(project.flags.split_whitespace().map(OsString::from));
     words.extend(["-c", source, "-o", &object].map(OsString::from));
@@ -302,68 +437,25 @@ fn compile(project: &Project, way: &Way, source: &str) -> Result<Duration> {
     command
         .args(&words[1..])
         .env_remove("MAKEFLAGS")
-        .envs(way.environment.iter().map(|(name, value)| (name, value)))
+        .envs(setup.environment())
         .current_dir(&project.folder)
         .stdin(Stdio::null());
     let child = command.spawn()?;
     let (status, usage) = sys::usage::wait(child.id() as i32)?;
-    ensure!(status.success(), "{source} failed ({})", way.name);
+    ensure!(status.success(), "{source} failed ({})", setup.mode.name());
     Ok(usage.user + usage.system)
 }
 
-fn no_resident(_: &Path) -> Result<Resident> {
-    Ok(Resident::Nothing)
-}
-
 /// The agent of a state folder, as far as there is one: the lock of one that has ended stays behind.
-fn agent(state: &Path) -> Result<Resident> {
+fn agent(state: &Path) -> Result<Option<u32>> {
     let Ok(text) = std::fs::read_to_string(file_of_agent(state, "lock-").unwrap_or_default())
     else {
-        return Ok(Resident::Nothing);
+        return Ok(None);
     };
     let pid: u32 = text.trim().parse()?;
-    Ok(if is_there(pid) { Resident::Process(pid) } else { Resident::Nothing })
+    Ok(Some(pid).filter(|pid| is_there(*pid)))
 }
 
 fn is_there(pid: u32) -> bool {
     Path::new(&format!("/proc/{pid}")).exists()
 }
-
-fn resident_time(resident: &Resident) -> Result<Duration> {
-    let Resident::Process(pid) = resident else { return Ok(Duration::ZERO) };
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let rest = stat.rsplit_once(") ").context("an odd stat file")?.1;
-    let fields: Vec<&str> = rest.split(' ').collect();
-    let ticks: u64 = fields[11..15].iter().filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second()))
-}
-
-/// Starts 3.4's include server, made by the folder's `pump`, for what `measure` does.
-fn with_include_server(
-    folder: &Path,
-    mut way: Way,
-    measure: impl FnOnce(&Way) -> Result<Cost>,
-) -> Result<Cost> {
-    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
-    let started = Command::new(folder.join("pump")).arg("--startup").envs(environment).output()?;
-    ensure!(started.status.success(), "pump --startup failed");
-    let text = String::from_utf8(started.stdout)?;
-    let value = |name: &str| -> Result<String> {
-        let start = format!("export {name}='");
-        let line = text.lines().find_map(|line| line.strip_prefix(&start));
-        Ok(line.and_then(|line| line.strip_suffix('\'')).context("pump says nothing")?.to_owned())
-    };
-    let pid: u32 = value("INCLUDE_SERVER_PID")?.parse()?;
-    for name in ["INCLUDE_SERVER_PID", "INCLUDE_SERVER_DIR", "INCLUDE_SERVER_PORT"] {
-        way.environment.push((name, value(name)?.into()));
-    }
-    INCLUDE_SERVER.store(pid as usize, Ordering::Relaxed);
-    way.resident = |_| Ok(Resident::Process(INCLUDE_SERVER.load(Ordering::Relaxed) as u32));
-    let measured = measure(&way);
-    let environment = way.environment.iter().map(|(name, value)| (*name, value.clone()));
-    let _ = Command::new(folder.join("pump")).arg("--shutdown").envs(environment).output();
-    measured
-}
-
-/// The process id of 3.4's include server.
-static INCLUDE_SERVER: AtomicUsize = AtomicUsize::new(0);

@@ -46,6 +46,35 @@ impl Usage {
     }
 }
 
+/// Linux gives smaller numbers to processes. Source: proc(5), `pid_max`.
+const LARGEST_PID: i32 = 1 << 22;
+
+/// The processor time of a process so far, all its threads together, its children not.
+///
+/// # Errors
+/// When there is no such process.
+pub fn of_process(pid: u32) -> io::Result<Duration> {
+    // The clock of a larger number would be another's.
+    let pid = i32::try_from(pid).ok().filter(|pid| (1..LARGEST_PID).contains(pid));
+    let pid = pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
+    let mut clock = 0;
+    // SAFETY: The call fills the number or leaves it.
+    let failed = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    if failed != 0 {
+        return Err(io::Error::from_raw_os_error(failed));
+    }
+    let mut time = MaybeUninit::<libc::timespec>::zeroed();
+    // SAFETY: The call fills the structure or leaves it, and all zeros are a valid one.
+    let time = unsafe {
+        if libc::clock_gettime(clock, time.as_mut_ptr()) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        time.assume_init()
+    };
+    let n_seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    Ok(Duration::new(n_seconds, u32::try_from(time.tv_nsec).unwrap_or_default()))
+}
+
 /// Waits for a child's end: how it ended and what it cost. Nobody else can wait for it then.
 ///
 /// # Errors
@@ -81,5 +110,16 @@ mod tests {
         assert!(usage.user + usage.system > Duration::ZERO && usage.n_minor_faults > 0);
         assert!(Usage::of_children().n_minor_faults >= usage.n_minor_faults);
         assert!(child.wait().is_err(), "it was waited for");
+    }
+    #[test]
+    fn what_a_process_has_cost_so_far() {
+        let before = of_process(std::process::id()).unwrap();
+        let spent = (0..1_000_000_u64).fold(1, |a: u64, b| std::hint::black_box(a ^ b));
+        assert!(of_process(std::process::id()).unwrap() > before, "{spent}");
+        let mut child = Command::new("true").spawn().unwrap();
+        child.wait().unwrap();
+        for pid in [0, child.id(), 1 << 22, 1 << 30, u32::MAX] {
+            assert!(of_process(pid).is_err(), "{pid}");
+        }
     }
 }
