@@ -114,15 +114,21 @@ struct Setup {
     _server: Server,
 }
 
-/// What builds have cost.
+/// What a build has cost.
+#[derive(Clone, Copy)]
+struct Build {
+    first_file: Duration,
+    /// Each further one, in the mean.
+    other_file: Duration,
+}
+
+/// What builds of a kind have cost.
 #[derive(Default)]
 struct Costs {
-    /// The first file of a first build.
-    first_file: Vec<Duration>,
-    /// Each further file of it.
-    first: Vec<Duration>,
-    /// Each file but the first of the builds after it.
-    further: Vec<Duration>,
+    /// Builds with an agent or include server that knew nothing.
+    first: Vec<Build>,
+    /// Builds after such a one.
+    further: Vec<Build>,
 }
 
 fn main() -> Result<ExitCode> {
@@ -132,7 +138,8 @@ fn main() -> Result<ExitCode> {
     for project in &fetch(world.path())? {
         let (n_sources, n_headers) = (project.sources.len(), headers(project)?);
         println!("{}: {n_sources} files, {n_headers} headers each", project.name);
-        println!("{:16}{:>13}{:>13}{:>13}", "", "first file", "first build", "further");
+        println!("{:16}{:>26}{:>26}", "", "first build", "further build");
+        println!("{:16}{1:>13}{2:>13}{1:>13}{2:>13}", "", "first file", "each other");
         let plain = [Mode::Here, Mode::Plain(Kind::Original), Mode::Plain(Kind::Ours)];
         let mut all: Vec<(Mode, Costs)> = Vec::new();
         for mode in plain {
@@ -159,56 +166,71 @@ fn main() -> Result<ExitCode> {
 impl Costs {
     /// Adds a first build and the one after it.
     fn add(&mut self, project: &Project, setup: &Setup) -> Result<()> {
-        let (first_file, others) = build(project, setup)?;
-        self.first_file.push(first_file);
-        self.first.push(others);
+        let first = build(project, setup)?;
+        self.first.push(first);
         // The compiler here learns nothing from one build to the next.
-        let further = match setup.mode {
-            Mode::Here => others,
-            _ => build(project, setup)?.1,
-        };
+        let further = if setup.mode == Mode::Here { first } else { build(project, setup)? };
         self.further.push(further);
         Ok(())
     }
 }
 
-fn median(times: &[Duration]) -> Duration {
-    let mut times = times.to_vec();
+fn first_file(build: &Build) -> Duration {
+    build.first_file
+}
+
+fn other_file(build: &Build) -> Duration {
+    build.other_file
+}
+
+fn median(builds: &[Build], part: fn(&Build) -> Duration) -> f64 {
+    let mut times: Vec<Duration> = builds.iter().map(part).collect();
     times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default()
+    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
 }
 
 fn show(mode: Mode, costs: &Costs) {
-    let columns = [&costs.first_file, &costs.first, &costs.further].map(|times| {
-        let millis: Vec<String> =
-            times.iter().map(|time| format!("{:.2}", time.as_secs_f64() * 1000.0)).collect();
-        (format!("{:.2} ms", median(times).as_secs_f64() * 1000.0), millis.join(", "))
-    });
-    let [(first_file, _), (first, all_first), (further, all_further)] = &columns;
-    let each = match costs.first.len() {
-        1 => String::new(),
-        _ => format!("   (first builds {all_first}; further {all_further})"),
+    print!("{:16}", mode.name());
+    for (builds, part) in [
+        (&costs.first, first_file as fn(&Build) -> Duration),
+        (&costs.first, other_file),
+        (&costs.further, first_file),
+        (&costs.further, other_file),
+    ] {
+        print!("{:>10.2} ms", median(builds, part));
+    }
+    let each = |builds: &[Build]| -> String {
+        let times: Vec<String> = builds
+            .iter()
+            .map(|build| format!("{:.2}", build.other_file.as_secs_f64() * 1000.0))
+            .collect();
+        times.join(", ")
     };
-    println!("{:16}{first_file:>13}{first:>13}{further:>13}{each}", mode.name());
+    match costs.first.len() {
+        1 => println!(),
+        _ => println!("   (each other: {}; {})", each(&costs.first), each(&costs.further)),
+    }
 }
 
 fn compare(all: &[(Mode, Costs)]) {
-    let ratio = |mode: Mode, times: fn(&Costs) -> &[Duration]| {
+    type Part = fn(&Build) -> Duration;
+    let ratio = |mode: Mode, builds: fn(&Costs) -> &[Build], part: Part| {
         let median = |wanted| {
             let costs = all.iter().find(|(mode, _)| *mode == wanted);
-            costs.map(|(_, costs)| median(times(costs)).as_secs_f64())
+            costs.map(|(_, costs)| median(builds(costs), part))
         };
         Some(median(mode)? / median(Mode::Pump(Kind::Ours))?.max(1e-9))
     };
     let (plain, pump) = (Mode::Plain(Kind::Original), Mode::Pump(Kind::Original));
     for (what, ratio) in [
-        ("further builds, of 3.4 plain", ratio(plain, |costs| &costs.further)),
-        ("first builds, of 3.4 pump   ", ratio(pump, |costs| &costs.first)),
-        ("further builds, of 3.4 pump ", ratio(pump, |costs| &costs.further)),
-        ("first file, of 3.4 pump     ", ratio(pump, |costs| &costs.first_file)),
+        ("each other, further, of 3.4 plain", ratio(plain, |costs| &costs.further, other_file)),
+        ("each other, first, of 3.4 pump", ratio(pump, |costs| &costs.first, other_file)),
+        ("each other, further, of 3.4 pump", ratio(pump, |costs| &costs.further, other_file)),
+        ("first file, first, of 3.4 pump", ratio(pump, |costs| &costs.first, first_file)),
+        ("first file, further, of 3.4 pump", ratio(pump, |costs| &costs.further, first_file)),
     ] {
         if let Some(ratio) = ratio {
-            println!("ours, pump, {what}  1/{ratio:.1}");
+            println!("ours, pump, {what:36} 1/{ratio:.1}");
         }
     }
 }
@@ -395,11 +417,12 @@ impl Drop for Setup {
     }
 }
 
-/// Compiles every source once, the first alone. Says what that one cost, and each of the others.
-fn build(project: &Project, setup: &Setup) -> Result<(Duration, Duration)> {
+/// Compiles every source once, the first alone.
+fn build(project: &Project, setup: &Setup) -> Result<Build> {
     let (first, others) = project.sources.split_at(1);
     let first_file = build_at_once(project, setup, first)?;
-    Ok((first_file, build_at_once(project, setup, others)? / others.len() as u32))
+    let other_file = build_at_once(project, setup, others)? / others.len() as u32;
+    Ok(Build { first_file, other_file })
 }
 
 /// Compiles sources side by side, and says what that cost.
