@@ -6,7 +6,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use compiler_args::{Job, Language};
@@ -76,7 +76,7 @@ impl Expected {
             command.env_remove(name);
         }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        let status = within(PROBE_LIMIT, &mut command.spawn()?)?;
+        let status = within(PROBE_LIMIT, &mut command)?;
         if !status.success() {
             return Err(io::Error::other(format!("it cannot compile an empty file: {status}")));
         }
@@ -124,9 +124,9 @@ const PROBE_LIMIT: Duration = Duration::from_secs(60);
 /// How often to look whether it has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(1);
 
-/// Waits for a child at most for so long. A signal that ends us ends it as well.
-fn within(limit: Duration, child: &mut Child) -> io::Result<ExitStatus> {
-    sys::tidy_on_signal::forward_to(child.id());
+/// Runs a command, which may take so long at most. A signal that ends us ends it as well.
+fn within(limit: Duration, command: &mut Command) -> io::Result<ExitStatus> {
+    let mut child = sys::tidy_on_signal::spawn(command)?;
     let start = Instant::now();
     let status = loop {
         match child.try_wait() {
@@ -140,7 +140,7 @@ fn within(limit: Duration, child: &mut Child) -> io::Result<ExitStatus> {
             Err(error) => break Err(error),
         }
     };
-    sys::tidy_on_signal::forward_to(0);
+    sys::tidy_on_signal::forget_child();
     status
 }
 

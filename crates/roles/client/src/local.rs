@@ -102,10 +102,9 @@ pub(crate) fn inside_distcc(context: &Context, words: &[OsString], level: u32) -
 }
 
 fn status_of(command: &mut Command) -> std::io::Result<ExitStatus> {
-    let mut child = command.stdin(Stdio::inherit()).spawn()?;
-    sys::tidy_on_signal::forward_to(child.id());
+    let mut child = sys::tidy_on_signal::spawn(command.stdin(Stdio::inherit()))?;
     let status = child.wait();
-    sys::tidy_on_signal::forward_to(0);
+    sys::tidy_on_signal::forget_child();
     status
 }
 

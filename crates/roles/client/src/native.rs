@@ -132,8 +132,7 @@ impl NativeCompiler for Asked<'_> {
 /// one of its outputs that is, and whether it succeeded.
 fn answer(command: &mut Command, input: &[u8]) -> io::Result<(Vec<u8>, bool)> {
     let deadline = Instant::now() + PATIENCE;
-    let mut child = command.spawn()?;
-    sys::tidy_on_signal::forward_to(child.id());
+    let mut child = sys::tidy_on_signal::spawn(command)?;
     if let Some(mut stdin) = child.stdin.take() {
         // One that does not read shows that by its answer.
         let _ = stdin.write_all(input);
@@ -147,7 +146,7 @@ fn answer(command: &mut Command, input: &[u8]) -> io::Result<(Vec<u8>, bool)> {
         let _ = child.kill();
     }
     let status = child.wait();
-    sys::tidy_on_signal::forward_to(0);
+    sys::tidy_on_signal::forget_child();
     Ok((said?, status?.success()))
 }
 

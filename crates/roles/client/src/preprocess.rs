@@ -69,9 +69,8 @@ impl Preprocessing {
     ) -> Result<Preprocessing, Exit> {
         let mut command = local::command(context, words)?;
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child =
-            command.spawn().map_err(|error| local::could_not_run(context, words, &error))?;
-        sys::tidy_on_signal::forward_to(child.id());
+        let mut child = sys::tidy_on_signal::spawn(&mut command)
+            .map_err(|error| local::could_not_run(context, words, &error))?;
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         let mut has_room = false;
         if let Some(stdout) = &stdout {
@@ -138,7 +137,7 @@ impl Preprocessing {
     /// Waits for its end, and gives what it made.
     pub(crate) fn finish(mut self) -> io::Result<(ExitStatus, Preprocessed)> {
         let status = self.child.wait()?;
-        sys::tidy_on_signal::forward_to(0);
+        sys::tidy_on_signal::forget_child();
         let text = std::mem::take(&mut self.text);
         let messages = std::mem::take(&mut self.messages);
         Ok((status, Preprocessed { text, messages }))
@@ -150,7 +149,7 @@ impl Drop for Preprocessing {
         if !matches!(self.child.try_wait(), Ok(Some(_))) {
             let _ = self.child.kill();
             let _ = self.child.wait();
-            sys::tidy_on_signal::forward_to(0);
+            sys::tidy_on_signal::forget_child();
         }
     }
 }

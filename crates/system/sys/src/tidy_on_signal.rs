@@ -5,8 +5,10 @@
 //! default action back and raises it again, so that the parent sees a death by that signal.
 
 use std::ffi::CString;
+use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::process::{Child, Command};
 use std::ptr;
 use std::sync::atomic::{AtomicI32, AtomicPtr, Ordering};
 
@@ -20,8 +22,14 @@ const N_PATHS: usize = 8;
 static PATHS: [AtomicPtr<libc::c_char>; N_PATHS] =
     [const { AtomicPtr::new(ptr::null_mut()) }; N_PATHS];
 
-/// The child process to be told as well, or 0.
+/// The child process to be told as well, or 0, or [`BEING_STARTED`].
 static CHILD: AtomicI32 = AtomicI32::new(0);
+
+/// A child is there perhaps, and its number is not known yet.
+const BEING_STARTED: i32 = -1;
+
+/// The signal that came while a child was being started, or 0.
+static PENDING: AtomicI32 = AtomicI32::new(0);
 
 /// A registered path. Dropping it takes the path off the list; it does not remove the file.
 #[derive(Debug)]
@@ -75,9 +83,26 @@ pub fn register(path: &Path) -> Option<Registered> {
     None
 }
 
-/// Has the child process `pid` sent the same signal; 0 for none, as when it has been waited for.
-pub fn forward_to(pid: u32) {
+/// Starts a child that is sent the same signal, from its first moment on until [`forget_child`]. A
+/// signal that comes meanwhile waits until the child is there; a second one does not.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn(command: &mut Command) -> io::Result<Child> {
+    CHILD.store(BEING_STARTED, Ordering::SeqCst);
+    let child = command.spawn();
+    let pid = child.as_ref().map_or(0, Child::id);
     CHILD.store(i32::try_from(pid).unwrap_or(0), Ordering::SeqCst);
+    let signal = PENDING.swap(0, Ordering::SeqCst);
+    if signal != 0 {
+        end_by(signal);
+    }
+    child
+}
+
+/// To be called when the child has been waited for.
+pub fn forget_child() {
+    CHILD.store(0, Ordering::SeqCst);
 }
 
 extern "C" fn on_signal(signal: libc::c_int) {
@@ -89,6 +114,19 @@ extern "C" fn on_signal(signal: libc::c_int) {
             unsafe { libc::unlink(path) };
         }
     }
+    let is_being_started = || CHILD.load(Ordering::SeqCst) == BEING_STARTED;
+    if is_being_started() {
+        PENDING.store(signal, Ordering::SeqCst);
+        // Another thread may have started it just now: one of the two takes the signal.
+        if is_being_started() || PENDING.swap(0, Ordering::SeqCst) == 0 {
+            return;
+        }
+    }
+    end_by(signal);
+}
+
+/// Tells the child, and ends this process by the signal, whose action is the default one by now.
+fn end_by(signal: libc::c_int) {
     let child = CHILD.load(Ordering::SeqCst);
     // SAFETY: kill and raise are async-signal-safe. SA_RESETHAND has given the signal its default
     // action back, so raising it ends the process the way its parent expects to see.
