@@ -1,5 +1,5 @@
 //! What several benchmarks need: our programs as they are installed, a compiler that does next to
-//! nothing, a server that has come up.
+//! nothing, a server that has come up, the median of what was measured.
 
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -89,4 +89,14 @@ pub fn wait_until_it_listens(name: &str, daemon: &mut Child, port: u16) -> Resul
         std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
+}
+
+/// The median of times, of which there is one at least; the later of the two in the middle.
+///
+/// # Panics
+/// When there are none.
+#[must_use]
+pub fn median(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    times[times.len() / 2]
 }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use bench::median;
 use libloading::{Library, Symbol};
 
 /// Our packing speed has to be this part of liblzo2's, or more.
@@ -237,11 +238,6 @@ fn time<T>(work: impl FnOnce() -> T) -> Duration {
     let start = Instant::now();
     std::hint::black_box(work());
     start.elapsed()
-}
-
-fn median(mut times: Vec<Duration>) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// `int lzo1x_...(const unsigned char *src, lzo_uint src_len, unsigned char *dst,

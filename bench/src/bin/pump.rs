@@ -80,27 +80,26 @@ impl Mode {
     /// What a server's entry in the host list ends with.
     fn host_options(self) -> &'static str {
         match self {
-            Mode::Here | Mode::Pump(Kind::Ours) => "/8",
+            Mode::Here => "",
+            Mode::Pump(Kind::Ours) => "/8",
             Mode::Plain(_) => "/8,lzo",
             Mode::Pump(Kind::Original) => "/8,lzo,cpp",
         }
     }
 
-    fn client(self) -> Option<PathBuf> {
+    /// Whose client and server do it.
+    fn kind(self) -> Option<Kind> {
         match self {
             Mode::Here => None,
-            Mode::Plain(Kind::Ours) | Mode::Pump(Kind::Ours) => Some(program("distcc")),
-            Mode::Plain(Kind::Original) | Mode::Pump(Kind::Original) => {
-                Some("/usr/bin/distcc".into())
-            }
+            Mode::Plain(kind) | Mode::Pump(kind) => Some(kind),
         }
     }
 
-    fn kind(self) -> Kind {
-        match self {
-            Mode::Here => Kind::Ours,
-            Mode::Plain(kind) | Mode::Pump(kind) => kind,
-        }
+    fn client(self) -> Option<PathBuf> {
+        Some(match self.kind()? {
+            Kind::Ours => program("distcc"),
+            Kind::Original => "/usr/bin/distcc".into(),
+        })
     }
 }
 
@@ -111,7 +110,7 @@ struct Setup {
     environment: Vec<(&'static str, OsString)>,
     /// 3.4's include server, and the `pump` that ends it.
     include_server: Option<(u32, PathBuf)>,
-    _server: Server,
+    _server: Option<Server>,
 }
 
 /// What a build has cost.
@@ -183,10 +182,13 @@ fn other_file(build: &Build) -> Duration {
     build.other_file
 }
 
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1000.0
+}
+
+/// In milliseconds.
 fn median(builds: &[Build], part: fn(&Build) -> Duration) -> f64 {
-    let mut times: Vec<Duration> = builds.iter().map(part).collect();
-    times.sort_unstable();
-    times.get(times.len() / 2).copied().unwrap_or_default().as_secs_f64() * 1000.0
+    millis(bench::median(builds.iter().map(part).collect()))
 }
 
 fn show(mode: Mode, costs: &Costs) {
@@ -200,11 +202,8 @@ fn show(mode: Mode, costs: &Costs) {
         print!("{:>10.2} ms", median(builds, part));
     }
     let each = |builds: &[Build]| -> String {
-        let times: Vec<String> = builds
-            .iter()
-            .map(|build| format!("{:.2}", build.other_file.as_secs_f64() * 1000.0))
-            .collect();
-        times.join(", ")
+        let times = builds.iter().map(|build| format!("{:.2}", millis(build.other_file)));
+        times.collect::<Vec<_>>().join(", ")
     };
     match costs.first.len() {
         1 => println!(),
@@ -319,14 +318,17 @@ impl Setup {
     fn new(world: &Path, project: &Project, mode: Mode, pump: Option<&Path>) -> Result<Setup> {
         let folder = tempfile::tempdir_in(world)?.keep();
         std::fs::set_permissions(&folder, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
-        let mut options = ServerOptions::new(mode.kind());
-        options.n_jobs = N_JOBS;
-        let server = Server::start(&folder, &options);
+        let server = mode.kind().map(|kind| {
+            let mut options = ServerOptions::new(kind);
+            options.n_jobs = N_JOBS;
+            Server::start(&folder, &options)
+        });
+        let host = server.as_ref().map(|server| server.host(mode.host_options()));
         let state = folder.join("state");
         std::fs::create_dir_all(&state)?;
         let uses_agent = mode == Mode::Pump(Kind::Ours);
         let environment = vec![
-            ("DISTCC_HOSTS", server.host(mode.host_options()).into()),
+            ("DISTCC_HOSTS", host.unwrap_or_default().into()),
             ("DISTCC_DIR", state.clone().into_os_string()),
             ("DISTCC_AGENT", if uses_agent { "1" } else { "0" }.into()),
             ("DISTCC_FALLBACK", "0".into()),
@@ -357,6 +359,11 @@ impl Setup {
         compile(project, self, source)?;
         self.environment = usual;
         compile(project, self, source)?;
+        self.stop_agent()
+    }
+
+    /// Ends the agent, if there is one, and waits for its end.
+    fn stop_agent(&self) -> Result<()> {
         let Some(pid) = agent(&self.state)? else { return Ok(()) };
         let mut stop = Command::new(program("distcc-agent"));
         let status = stop.arg("--stop").envs(self.environment()).status()?;
@@ -410,10 +417,7 @@ impl Drop for Setup {
         if let Some((_, pump)) = &self.include_server {
             let _ = Command::new(pump).arg("--shutdown").envs(self.environment()).output();
         }
-        if let Ok(Some(_)) = agent(&self.state) {
-            let mut stop = Command::new(program("distcc-agent"));
-            let _ = stop.arg("--stop").envs(self.environment()).status();
-        }
+        let _ = self.stop_agent();
     }
 }
 
