@@ -128,36 +128,3 @@ fn a_job_that_is_ended_takes_its_parts_with_it() {
     job.wait().unwrap();
     support::wait_until("no part is left", || n_clients() == 0);
 }
-
-/// A compiler may be at work before the client has heard of that.
-#[test]
-fn a_compiler_that_has_just_begun_ends_with_its_client() {
-    let world = World::new();
-    world.write("a.c", "int x;\n");
-    let hasty = world.folder("hasty");
-    // Two processes would leave the client the time.
-    world.write(
-        "hasty.c",
-        "#include <signal.h>\n#include <unistd.h>\n\
-         int main(void) { kill(getppid(), SIGTERM); for (;;) pause(); }\n",
-    );
-    let mut build = std::process::Command::new("gcc");
-    build.args(["-static", "-o"]).arg(hasty.join("gcc")).arg("hasty.c");
-    assert!(build.current_dir(world.folder("work")).status().unwrap().success());
-    let state = world.state();
-    let cpus = rustix::thread::sched_getaffinity(None).unwrap();
-    let cpu = (0..rustix::thread::CpuSet::MAX_CPU).find(|cpu| cpus.is_set(*cpu)).unwrap();
-    for _ in 0..100 {
-        let mut command = world.command("/usr/bin/taskset");
-        command
-            .args(["--cpu-list", &cpu.to_string()])
-            .arg(program("distcc"))
-            .args(["gcc", "-c", "a.c"])
-            .env("DISTCC_HOSTS", "localhost")
-            .env("PATH", format!("{}:/usr/bin:/bin", hasty.display()));
-        let status = command.status().unwrap();
-        let signal = std::os::unix::process::ExitStatusExt::signal(&status);
-        assert_eq!(signal, Some(15), "{status}");
-        support::wait_until("the compiler ends", || support::processes_using(&state).is_empty());
-    }
-}

@@ -46,8 +46,8 @@ impl Usage {
     }
 }
 
-/// Linux gives smaller numbers to processes. Source: proc(5), `pid_max`.
-const LARGEST_PID: i32 = 1 << 22;
+/// The numbers of processes are smaller. Source: proc(5), `pid_max`.
+const PID_LIMIT: i32 = 1 << 22;
 
 /// The processor time of a process so far, all its threads together, its children not.
 ///
@@ -55,7 +55,7 @@ const LARGEST_PID: i32 = 1 << 22;
 /// When there is no such process.
 pub fn of_process(pid: u32) -> io::Result<Duration> {
     // The clock of a larger number would be another's.
-    let pid = i32::try_from(pid).ok().filter(|pid| (1..LARGEST_PID).contains(pid));
+    let pid = i32::try_from(pid).ok().filter(|pid| (1..PID_LIMIT).contains(pid));
     let pid = pid.ok_or_else(|| io::Error::from_raw_os_error(libc::ESRCH))?;
     let mut clock = 0;
     // SAFETY: The call fills the number or leaves it.
@@ -111,6 +111,7 @@ mod tests {
         assert!(Usage::of_children().n_minor_faults >= usage.n_minor_faults);
         assert!(child.wait().is_err(), "it was waited for");
     }
+
     #[test]
     fn what_a_process_has_cost_so_far() {
         let before = of_process(std::process::id()).unwrap();
